@@ -1,0 +1,1 @@
+"""Postgres and Valkey as processes of this project, for machines that have neither."""

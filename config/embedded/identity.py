@@ -1,0 +1,122 @@
+"""Which operating-system process is meant: a pid alone is reused, also by strangers.
+
+Everything is read from Linux's /proc (proc(5)).
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessMark:
+    """One process, and never another one that got its pid later.
+
+    `started` is in clock ticks since boot: unlike a time of day it does not move when the clock
+    is set. `boot` tells apart two processes of equal pid and start of different boots.
+    """
+
+    pid: int
+    started: int
+    boot: str
+
+
+def find_mark(pid: int) -> ProcessMark | None:
+    """The mark of the process that has `pid` now; None if there is none or only its zombie."""
+    fields = _stat_fields(pid)
+    if fields is None or fields[0] in "ZX":
+        return None
+    return ProcessMark(pid=pid, started=int(fields[19]), boot=_boot())
+
+
+def is_alive(mark: ProcessMark) -> bool:
+    return find_mark(mark.pid) == mark
+
+
+def process_group(pid: int) -> int | None:
+    fields = _stat_fields(pid)
+    return None if fields is None or fields[0] in "ZX" else int(fields[2])
+
+
+def pids() -> list[int]:
+    return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+
+
+def program_name(pid: int) -> str:
+    """The name of the program (at most 15 characters), empty if the process is gone."""
+    try:
+        return (PROC / str(pid) / "comm").read_text().rstrip("\n")
+    except OSError:
+        return ""
+
+
+def serves(pid: int, folder: Path) -> bool:
+    """Whether the process works on the data in `folder`.
+
+    The working directory decides, by inode: so a moved folder is still served by its server, and
+    a copied one is not served by the server of the original. Root inside a container may not look
+    at the working directory of another account's process; then the command line decides, as it
+    does for a server whose folder was deleted under it.
+    """
+    named = os.fsencode(folder) in _command_line(pid)
+    try:
+        working_directory = (PROC / str(pid) / "cwd").stat()
+    except PermissionError:
+        return named
+    except OSError:
+        return False
+    if working_directory.st_nlink == 0:
+        return named
+    try:
+        return os.path.samestat(working_directory, folder.stat())
+    except OSError:
+        return False
+
+
+def end_processes(marks: Iterable[ProcessMark], how: signal.Signals, grace: float) -> None:
+    """Send `how`, wait up to `grace` seconds, and kill what is left. Returns when all are gone."""
+    remaining = [mark for mark in marks if is_alive(mark)]
+    for mark in remaining:
+        _send(mark.pid, how)
+    deadline = time.monotonic() + grace
+    killed = False
+    while remaining := [mark for mark in remaining if is_alive(mark)]:
+        if not killed and time.monotonic() > deadline:
+            for mark in remaining:
+                _send(mark.pid, signal.SIGKILL)
+            killed = True
+        time.sleep(POLL_SECONDS)
+
+
+def _send(pid: int, how: signal.Signals) -> None:
+    try:
+        os.kill(pid, how)
+    except ProcessLookupError:
+        return
+
+
+def _stat_fields(pid: int) -> list[str] | None:
+    """The fields of /proc/PID/stat from the third (the state) on."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text()
+    except (OSError, UnicodeDecodeError):
+        return None
+    # The second field is the program's name in parentheses and may itself contain both.
+    return text.rpartition(")")[2].split()
+
+
+def _command_line(pid: int) -> list[bytes]:
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _boot() -> str:
+    return (PROC / "sys/kernel/random/boot_id").read_text().strip()
