@@ -1,0 +1,209 @@
+"""What: items of any kind, their offers and embeddings, and the feeds they came from."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar, Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from pgvector.django import HalfVectorField, HnswIndex
+
+EMBEDDING_DIMENSIONS = 512
+
+
+class ItemKind(models.TextChoices):
+    PRODUCT = "product"
+    LESSON = "lesson"
+    ARTICLE = "article"
+    TRIP = "trip"
+    ACTION = "action"
+    PLAN = "plan"
+
+
+class ItemQuerySet(models.QuerySet["Item"]):
+    def recommendable(self) -> Self:
+        """Listed, and in stock where stock is counted at all."""
+        return self.filter(available=True, archived_at=None).exclude(offer__stock=0)
+
+
+class Item(models.Model):
+    """Something that can be recommended."""
+
+    external_id = models.CharField(max_length=200, unique=True)
+    kind = models.CharField(max_length=20, choices=ItemKind, default=ItemKind.PRODUCT)
+    title = models.CharField(max_length=500)
+    description = models.TextField(blank=True)
+    brand = models.CharField(max_length=200, blank=True)
+    category_path = ArrayField(
+        models.CharField(max_length=200), default=list, blank=True, help_text="From wide to narrow."
+    )
+    attributes = models.JSONField(default=dict, blank=True)
+    images = ArrayField(models.CharField(max_length=2000), default=list, blank=True)
+    address = models.CharField(max_length=2000, blank=True, help_text="The item's page.")
+    language = models.CharField(max_length=10, blank=True)
+    group_id = models.CharField(
+        max_length=200, blank=True, help_text="Variants of one thing share it."
+    )
+    available = models.BooleanField(default=True)
+    archived_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set when a full feed no longer lists the item."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[models.Manager["Item"]] = ItemQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            GinIndex(fields=["title"], opclasses=["gin_trgm_ops"], name="item_title_trigrams"),
+            GinIndex(fields=["category_path"], name="item_category_path"),
+            models.Index(fields=["brand"], name="item_brand"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def category(self) -> str:
+        """The narrowest category, or an empty string."""
+        return self.category_path[-1] if self.category_path else ""
+
+
+class Offer(models.Model):
+    """Price, currency, stock and cost of an item at a moment."""
+
+    item = models.OneToOneField(Item, on_delete=models.CASCADE, primary_key=True)
+    price = models.DecimalField(max_digits=12, decimal_places=2)
+    sale_price = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    currency = models.CharField(max_length=3)
+    cost = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    stock = models.IntegerField(
+        null=True, blank=True, help_text="Empty where stock is not counted, as for a course."
+    )
+    refreshed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(price__gte=0), name="offer_price_not_negative"),
+            models.CheckConstraint(
+                condition=Q(sale_price=None) | Q(sale_price__gte=0, sale_price__lte=F("price")),
+                name="offer_sale_price_between_zero_and_price",
+            ),
+            models.CheckConstraint(
+                condition=Q(cost=None) | Q(cost__gte=0), name="offer_cost_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(stock=None) | Q(stock__gte=0), name="offer_stock_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.current_price} {self.currency}"
+
+    @property
+    def current_price(self) -> Decimal:
+        return self.price if self.sale_price is None else self.sale_price
+
+
+class ItemEmbedding(models.Model):
+    """An item's text as a unit vector, and what it was computed from."""
+
+    item = models.OneToOneField(
+        Item, on_delete=models.CASCADE, primary_key=True, related_name="embedding"
+    )
+    model_version = models.CharField(max_length=100)
+    content_hash = models.CharField(max_length=64)
+    vector = HalfVectorField(dimensions=EMBEDDING_DIMENSIONS)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        indexes = [
+            HnswIndex(
+                name="item_embedding_hnsw",
+                fields=["vector"],
+                opclasses=["halfvec_ip_ops"],
+                m=16,
+                ef_construction=64,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id} ({self.model_version})"
+
+
+class FeedFormat(models.TextChoices):
+    """The stored name of a format; its reader is in `catalog.feeds`."""
+
+    CSV = "csv", "CSV with a column map"
+    JSONL = "jsonl", "JSON Lines"
+    GOOGLE_XML = "google_xml", "Google Merchant XML"
+    GOOGLE_TSV = "google_tsv", "Google Merchant TSV"
+    SHOPIFY_CSV = "shopify_csv", "Shopify product CSV"
+
+
+class FeedImport(models.Model):
+    """One run of a feed: what it changed, and what was wrong with it."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    format = models.CharField(max_length=20, choices=FeedFormat)
+    file_name = models.CharField(max_length=255)
+    file = models.FileField(upload_to="feeds/", blank=True)
+    columns = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="CSV only: feed column to field, such as 'Name': 'title'.",
+    )
+    options = models.JSONField(default=dict, blank=True)
+    full = models.BooleanField(
+        default=False, help_text="The feed lists the whole catalog: archive what it does not list."
+    )
+    status = models.CharField(max_length=10, choices=Status, default=Status.WAITING)
+    started_at = models.DateTimeField(null=True, editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+    rows = models.PositiveIntegerField(default=0, editable=False)
+    created = models.PositiveIntegerField(default=0, editable=False)
+    updated = models.PositiveIntegerField(default=0, editable=False)
+    unchanged = models.PositiveIntegerField(default=0, editable=False)
+    archived = models.PositiveIntegerField(default=0, editable=False)
+    failed = models.PositiveIntegerField(default=0, editable=False)
+    failure = models.TextField(
+        blank=True, editable=False, help_text="Why the file as a whole was refused."
+    )
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.file_name} ({self.get_format_display()})"
+
+    def start(self, now: datetime) -> None:
+        self.status = self.Status.RUNNING
+        self.started_at = now
+        self.save(update_fields=["status", "started_at"])
+
+
+class FeedRowError(models.Model):
+    """One row of a feed that was not imported, and why."""
+
+    feed_import = models.ForeignKey(FeedImport, on_delete=models.CASCADE, related_name="row_errors")
+    row = models.PositiveIntegerField()
+    external_id = models.CharField(max_length=200, blank=True)
+    field = models.CharField(max_length=100, blank=True)
+    code = models.CharField(max_length=50)
+    message = models.TextField()
+    raw = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["feed_import", "row", "id"]
+
+    def __str__(self) -> str:
+        return f"Row {self.row}: {self.message}"

@@ -1,0 +1,45 @@
+"""The Celery application and what runs when."""
+
+import os
+
+from celery import Celery
+from celery.schedules import crontab
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("attune")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+def every_tenant(task: str) -> dict[str, object]:
+    """A schedule entry's target: start `task` once for each tenant."""
+    return {"task": "tenants.tasks.start_for_every_tenant", "args": [task]}
+
+
+app.conf.beat_schedule = {
+    "write-buffered-decisions": {
+        **every_tenant("recommendations.tasks.write_buffered_decisions"),
+        "schedule": 2.0,
+    },
+    "embed-changed-items": {
+        **every_tenant("catalog.tasks.embed_changed_items"),
+        "schedule": 30.0,
+    },
+    "refresh-popularity": {
+        **every_tenant("recommendations.tasks.refresh_popularity"),
+        "schedule": crontab(minute="*/10"),
+    },
+    "train-ranker": {
+        **every_tenant("recommendations.tasks.train_ranker"),
+        "schedule": crontab(hour="3", minute="10"),
+    },
+    "delete-expired-decisions": {
+        **every_tenant("recommendations.tasks.delete_expired_decisions"),
+        "schedule": crontab(hour="4", minute="20"),
+    },
+    "forget-old-idempotency-keys": {
+        **every_tenant("profiles.tasks.forget_old_idempotency_keys"),
+        "schedule": crontab(hour="4", minute="40"),
+    },
+}

@@ -1,0 +1,62 @@
+"""What is wrong with the configuration: `manage.py check` for all, `--deploy` for production."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.utils.module_loading import import_string
+
+env = environ.Env()
+
+
+@register(Tags.security, deploy=True)
+def production_is_configured(**_kwargs: Any) -> list[CheckMessage]:
+    """The variables that production has to set."""
+    missing = [
+        Error(f"{name} is not set.", hint=hint, id=f"attune.E00{number}")
+        for number, (name, hint) in enumerate(
+            {
+                "SECRET_KEY": "A random text of 50 characters or more, the same for each process.",
+                "DATABASE_URL": "postgresql://user:password@host:5432/database",
+                "REDIS_URL": "redis://:password@host:6379/0",
+                "ALLOWED_HOSTS": "The hosts of your tenants, as .example.com,shop.example.org",
+            }.items(),
+            start=1,
+        )
+        if not env.str(name, default="")
+    ]
+    if not settings.HTTPS_ONLY:
+        missing.append(
+            Warning(
+                "HTTPS_ONLY is off: cookies and keys may travel in the clear.", id="attune.W001"
+            )
+        )
+    return list(missing)
+
+
+@register()
+def the_embedder_is_known(**_kwargs: Any) -> list[CheckMessage]:
+    embedders: dict[str, str] = import_string("catalog.embedding.EMBEDDERS")
+    if settings.EMBEDDER in embedders:
+        return []
+    return [
+        Error(
+            f"EMBEDDER is {settings.EMBEDDER!r}, but must be one of {', '.join(sorted(embedders))}.",
+            id="attune.E005",
+        )
+    ]
+
+
+@register()
+def addresses_are_understood(**_kwargs: Any) -> list[CheckMessage]:
+    schemes = {
+        "DATABASE_URL": (settings.DATABASE_URL, {"postgresql", "postgres", "pgsql"}),
+        "REDIS_URL": (settings.REDIS_URL, {"redis", "rediss", "unix"}),
+    }
+    return [
+        Error(f"{name} must begin with {' or '.join(sorted(known))}.", id="attune.E006")
+        for name, (address, known) in schemes.items()
+        if urlsplit(address).scheme not in known
+    ]

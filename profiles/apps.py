@@ -1,0 +1,7 @@
+"""The app that owns shoppers, their consents and what they did."""
+
+from django.apps import AppConfig
+
+
+class ProfilesConfig(AppConfig):
+    name = "profiles"

@@ -1,0 +1,251 @@
+"""The decision: placements and rules, what training learned, and what was served and why."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from catalog.models import Item
+from profiles.models import Shopper
+
+DECISION_RETENTION = timedelta(days=90)
+
+
+class Placement(models.Model):
+    """A spot that recommendations are for. Its question decides how items are scored."""
+
+    class Question(models.TextChoices):
+        HOME = "home", "What may this shopper like today?"
+        ITEM = "item", "What is like this item, or goes with it?"
+        CART = "cart", "What goes with what is in the cart?"
+
+    code = models.SlugField(max_length=50, unique=True, help_text="As the storefront names it.")
+    question = models.CharField(max_length=10, choices=Question)
+    diversity = models.FloatField(
+        default=0.3,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="0 keeps the order of relevance; 1 alternates categories whenever it can.",
+    )
+    repeats_purchases = models.BooleanField(
+        default=False, help_text="May show what the shopper has bought already."
+    )
+    static_items = models.ManyToManyField(
+        Item,
+        blank=True,
+        related_name="+",
+        help_text="The last resort when every layer is out; the newest items if empty.",
+    )
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class MerchandisingRuleQuerySet(models.QuerySet["MerchandisingRule"]):
+    def in_force(self, now: datetime) -> Self:
+        return self.filter(
+            Q(starts_at=None) | Q(starts_at__lte=now),
+            Q(ends_at=None) | Q(ends_at__gt=now),
+            active=True,
+        )
+
+
+class MerchandisingRule(models.Model):
+    """What the merchant wants seen more, less, first or not at all. Shows in the ledger as itself."""
+
+    class Kind(models.TextChoices):
+        PIN = "pin", "Pin to the top"
+        BOOST = "boost", "Boost"
+        BURY = "bury", "Bury"
+        EXCLUDE = "exclude", "Exclude"
+
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=10, choices=Kind)
+    placement = models.ForeignKey(
+        Placement, null=True, blank=True, on_delete=models.CASCADE, help_text="Empty: every one."
+    )
+    item = models.ForeignKey(
+        Item, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+    category = models.CharField(max_length=200, blank=True, help_text="Any level of the path.")
+    brand = models.CharField(max_length=200, blank=True)
+    amount = models.FloatField(
+        default=0.5,
+        validators=[MinValueValidator(0)],
+        help_text="Boost and bury only: how much is added to or taken from the score.",
+    )
+    starts_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    active = models.BooleanField(default=True)
+
+    objects: ClassVar[models.Manager["MerchandisingRule"]] = MerchandisingRuleQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(item=None, category="", brand=""), name="rule_matches_something"
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="pin") | Q(item__isnull=False), name="rule_pins_one_item"
+            ),
+            models.CheckConstraint(condition=Q(amount__gte=0), name="rule_amount_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RankerVersionQuerySet(models.QuerySet["RankerVersion"]):
+    def live(self) -> Self:
+        return self.filter(status=RankerVersion.Status.LIVE)
+
+
+class RankerVersion(models.Model):
+    """One training run: what it learned from, how good it is, and whether it serves."""
+
+    class Status(models.TextChoices):
+        TRAINING = "training"
+        CANDIDATE = "candidate"
+        LIVE = "live"
+        RETIRED = "retired"
+        FAILED = "failed"
+
+    status = models.CharField(max_length=10, choices=Status, default=Status.TRAINING)
+    trained_at = models.DateTimeField(default=timezone.now)
+    params = models.JSONField(default=dict, help_text="Scoring parameters, chosen on validation.")
+    metrics = models.JSONField(
+        default=dict, help_text="Offline, on the same held-out days as the live version's."
+    )
+    events = models.PositiveIntegerField(default=0)
+    shoppers = models.PositiveIntegerField(default=0)
+    items = models.PositiveIntegerField(default=0)
+    seconds = models.FloatField(default=0)
+    note = models.TextField(blank=True, help_text="Why it went live, or did not.")
+
+    objects: ClassVar[models.Manager["RankerVersion"]] = RankerVersionQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["status"], condition=Q(status="live"), name="one_live_ranker_version"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.pk}"
+
+
+class RealField(models.FloatField):
+    """A four-byte float: all the precision a trained weight has."""
+
+    def db_type(self, connection: Any) -> str:
+        return "real"
+
+
+class ItemNeighbors(models.Model):
+    """The items that go with one item, strongest first, as one ranker version learned them."""
+
+    ranker = models.ForeignKey(RankerVersion, on_delete=models.CASCADE, related_name="+")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="+")
+    neighbor_ids = ArrayField(models.IntegerField())
+    weights = ArrayField(RealField())
+    repeat = RealField(
+        default=1.0, help_text="How likely shoppers come back to it; the average item has 1."
+    )
+
+    class Meta:
+        verbose_name_plural = "item neighbors"
+        constraints = [
+            models.UniqueConstraint("ranker", "item", name="item_neighbors_unique_per_ranker")
+        ]
+
+    def __str__(self) -> str:
+        return f"neighbors of {self.item_id}"
+
+
+class ItemFacts(models.Model):
+    """What is known of an item whoever the shopper is. Refreshed often, between trainings."""
+
+    item = models.OneToOneField(
+        Item, on_delete=models.CASCADE, primary_key=True, related_name="facts"
+    )
+    popularity = RealField(default=0.0, help_text="0-1, over months.")
+    trend = RealField(default=0.0, help_text="0-1, over days.")
+    computed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "item facts"
+        indexes = [
+            models.Index(fields=["-popularity"], name="item_facts_popularity"),
+            models.Index(fields=["-trend"], name="item_facts_trend"),
+        ]
+
+    def __str__(self) -> str:
+        return f"popularity {self.popularity:.3f}, trend {self.trend:.3f}"
+
+
+class DecisionQuerySet(models.QuerySet["Decision"]):
+    def expired(self, now: datetime) -> Self:
+        return self.filter(served_at__lt=now - DECISION_RETENTION)
+
+
+class Decision(models.Model):
+    """One served slate: what was known, considered and chosen, so that it can be explained."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    placement = models.CharField(max_length=50)
+    shopper = models.ForeignKey(
+        Shopper,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="Empty unless the shopper grants personalization.",
+    )
+    served_at = models.DateTimeField()
+    ranker_version = models.PositiveBigIntegerField(null=True, blank=True)
+    context = models.JSONField(default=dict)
+    slate = models.JSONField(default=list, help_text="Items in order, each with its whole ledger.")
+    candidates = models.JSONField(default=list, help_text="[item id, score], the best ones first.")
+    fallbacks = ArrayField(models.CharField(max_length=40), default=list)
+    latency_ms = models.FloatField()
+
+    objects: ClassVar[models.Manager["Decision"]] = DecisionQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["-served_at"]
+        indexes = [
+            models.Index(fields=["-served_at"], name="decision_served_at"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Impression(models.Model):
+    """One item served at one position of one slate. The ground truth for training."""
+
+    decision = models.ForeignKey(Decision, on_delete=models.CASCADE, related_name="impressions")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="+")
+    position = models.PositiveSmallIntegerField()
+    score = RealField()
+    reason_kind = models.CharField(max_length=30, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint("decision", "position", name="impression_unique_position")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id} at {self.position}"

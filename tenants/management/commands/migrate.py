@@ -1,0 +1,3 @@
+"""`migrate` is `migrate_schemas`: every schema, public first."""
+
+from tenants.management.commands.migrate_schemas import Command as Command

@@ -1,0 +1,49 @@
+"""From the request's host to the tenant's schema."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import set_urlconf
+from django_tenants.utils import remove_www
+
+from tenants.hosts import find_tenant
+
+PLATFORM_HOSTS = frozenset({"localhost", "127.0.0.1"})
+
+
+class TenantMiddleware:
+    """Sets the schema for a request and puts `public` back after it.
+
+    Hosts of no tenant get 404. `localhost` itself is the platform's own host: it serves
+    `settings.PUBLIC_SCHEMA_URLCONF` (health and metrics), with no tenant's data in reach.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        connection.set_schema_to_public()
+        try:
+            host = remove_www(request.get_host().rsplit(":", 1)[0].lower())
+        except DisallowedHost:
+            return unknown_host()
+        tenant = find_tenant(host)
+        if tenant is not None:
+            request.tenant = tenant  # type: ignore[attr-defined]
+            connection.set_tenant(tenant)
+        elif host in PLATFORM_HOSTS:
+            request.urlconf = settings.PUBLIC_SCHEMA_URLCONF  # type: ignore[attr-defined]
+            set_urlconf(settings.PUBLIC_SCHEMA_URLCONF)
+        else:
+            return unknown_host()
+        try:
+            return self.get_response(request)
+        finally:
+            connection.set_schema_to_public()
+
+
+def unknown_host() -> JsonResponse:
+    return JsonResponse({"code": "unknown_host", "detail": "No shop at this host."}, status=404)

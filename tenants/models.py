@@ -1,0 +1,89 @@
+"""Who: tenants and their domains (public schema); staff users and API keys (tenant's schema)."""
+
+from datetime import datetime
+from typing import ClassVar, Self
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils import timezone
+from django_tenants.models import DomainMixin, TenantMixin
+
+
+class Tenant(TenantMixin):  # type: ignore[misc]  # django-tenants is untyped
+    """A customer company. Its schema is made by `tenants.opening`, never by saving."""
+
+    auto_create_schema = False
+    auto_drop_schema = False
+
+    schema_name = models.CharField(
+        max_length=50,
+        unique=True,
+        validators=[
+            RegexValidator(r"^(?!pg_|public$|information_schema$|template|test)[a-z][a-z0-9_]*$")
+        ],
+        help_text="Lower-case letters, digits and underscores. Cannot be changed.",
+    )
+    name = models.CharField(max_length=200)
+    currency = models.CharField(max_length=3, default="EUR")
+    language = models.CharField(max_length=10, default="en")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Domain(DomainMixin):  # type: ignore[misc]  # django-tenants is untyped
+    """A host name that leads to one tenant."""
+
+
+class StaffUser(AbstractUser):
+    """A person in a tenant's admin. Exists in that tenant's schema only."""
+
+
+class Scope(models.TextChoices):
+    """What an API key may do."""
+
+    EVENTS_WRITE = "events:write", "Send events"
+    RECOMMENDATIONS_READ = "recommendations:read", "Read recommendations"
+    CATALOG_WRITE = "catalog:write", "Change the catalog"
+    CATALOG_READ = "catalog:read", "Read the catalog"
+    SHOPPERS_WRITE = "shoppers:write", "Change shoppers and consents"
+    SHOPPERS_READ = "shoppers:read", "Read shoppers"
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def usable(self) -> Self:
+        return self.filter(revoked_at=None)
+
+
+class ApiKey(models.Model):
+    """A secret key of a server. Only its SHA-256 is kept: the key has 256 random bits, so a slow
+    hash would protect nothing and cost every request."""
+
+    name = models.CharField(max_length=100, help_text="Who uses it, such as 'storefront server'.")
+    prefix = models.CharField(max_length=16, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = ArrayField(models.CharField(max_length=40, choices=Scope), default=list)
+    requests_per_minute = models.PositiveIntegerField(default=6000)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar[models.Manager["ApiKey"]] = ApiKeyQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def revoked(self) -> bool:
+        return self.revoked_at is not None
+
+    def mark_used(self, now: datetime | None = None) -> None:
+        type(self).objects.filter(pk=self.pk).update(last_used_at=now or timezone.now())
