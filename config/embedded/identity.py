@@ -3,6 +3,7 @@
 Everything is read from Linux's /proc (proc(5)).
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -39,11 +40,6 @@ def is_alive(mark: ProcessMark) -> bool:
     return find_mark(mark.pid) == mark
 
 
-def process_group(pid: int) -> int | None:
-    fields = _stat_fields(pid)
-    return None if fields is None or fields[0] in "ZX" else int(fields[2])
-
-
 def pids() -> list[int]:
     return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
 
@@ -56,6 +52,18 @@ def program_name(pid: int) -> str:
         return ""
 
 
+def group_members(leader: ProcessMark) -> list[ProcessMark]:
+    """Who is alive in the process group that `leader` founded, also after its own end.
+
+    A pid is not given out again while it names a group. So if another process has the leader's
+    pid now, the group is gone and what goes by its number is a stranger's.
+    """
+    holder = find_mark(leader.pid)
+    if leader.boot != _boot() or (holder is not None and holder != leader):
+        return []
+    return [mark for pid in pids() if _group(pid) == leader.pid and (mark := find_mark(pid))]
+
+
 def serves(pid: int, folder: Path) -> bool:
     """Whether the process works on the data in `folder`.
 
@@ -64,41 +72,40 @@ def serves(pid: int, folder: Path) -> bool:
     at the working directory of another account's process; then the command line decides, as it
     does for a server whose folder was deleted under it.
     """
-    named = os.fsencode(folder) in _command_line(pid)
+    link = PROC / str(pid) / "cwd"
     try:
-        working_directory = (PROC / str(pid) / "cwd").stat()
-    except PermissionError:
-        return named
+        deleted = str(link.readlink()).endswith(" (deleted)")
+        working_directory = link.stat()
     except OSError:
-        return False
-    if working_directory.st_nlink == 0:
-        return named
+        deleted = True
+    if deleted:
+        return os.fsencode(folder) in _command_line(pid)
     try:
         return os.path.samestat(working_directory, folder.stat())
     except OSError:
         return False
 
 
+def send_signal(mark: ProcessMark, how: signal.Signals) -> None:
+    """Signal this process; nothing happens if it is gone."""
+    if is_alive(mark):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(mark.pid, how)
+
+
 def end_processes(marks: Iterable[ProcessMark], how: signal.Signals, grace: float) -> None:
     """Send `how`, wait up to `grace` seconds, and kill what is left. Returns when all are gone."""
-    remaining = [mark for mark in marks if is_alive(mark)]
+    remaining = list(marks)
     for mark in remaining:
-        _send(mark.pid, how)
+        send_signal(mark, how)
     deadline = time.monotonic() + grace
     killed = False
     while remaining := [mark for mark in remaining if is_alive(mark)]:
         if not killed and time.monotonic() > deadline:
             for mark in remaining:
-                _send(mark.pid, signal.SIGKILL)
+                send_signal(mark, signal.SIGKILL)
             killed = True
         time.sleep(POLL_SECONDS)
-
-
-def _send(pid: int, how: signal.Signals) -> None:
-    try:
-        os.kill(pid, how)
-    except ProcessLookupError:
-        return
 
 
 def _stat_fields(pid: int) -> list[str] | None:
@@ -118,5 +125,13 @@ def _command_line(pid: int) -> list[bytes]:
         return []
 
 
+def _group(pid: int) -> int | None:
+    fields = _stat_fields(pid)
+    return int(fields[2]) if fields else None
+
+
 def _boot() -> str:
-    return (PROC / "sys/kernel/random/boot_id").read_text().strip()
+    try:
+        return (PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # sandboxes with a /proc of their own making
+        return ""

@@ -9,12 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.embedded.errors import EmbeddedServiceError
-from config.embedded.place import forget_place, open_place, services_folder
+from config.embedded.logs import delete_log
+from config.embedded.place import (
+    PROJECT_ROOT,
+    Place,
+    find_place,
+    forget_place,
+    open_place,
+    services_folder,
+)
 from config.embedded.ports import LOOPBACK
 from config.embedded.postgres import DATABASE, ROLE, PostgresServer
 from config.embedded.server import (
     Server,
     ensure_running,
+    log_path,
     running_state,
     state_path,
     stop_server,
@@ -22,8 +31,7 @@ from config.embedded.server import (
 from config.embedded.state import find_state, locked
 from config.embedded.valkey import ValkeyServer
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
-_REPLACED_BY = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
+REPLACEMENTS = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +46,8 @@ class ServiceAddresses:
 class ServiceStatus:
     """What is known of one service.
 
-    `replaced_by` names the environment variable that replaces the embedded one, if it is set;
-    `port` is the one it listens on, or did last.
+    `replaced_by` is the environment variable that replaces the embedded one, if it is set.
+    `pid` and `port` are None unless it runs.
     """
 
     name: str
@@ -47,7 +55,7 @@ class ServiceStatus:
     replaced_by: str | None
     port: int | None
     pid: int | None
-    data: Path | None
+    data: Path
 
 
 def default_var() -> Path:
@@ -68,20 +76,19 @@ def start(var: Path, *, die_with_parent: bool = False) -> ServiceAddresses:
     """Start what does not run yet and return when all of it answers.
 
     With `die_with_parent` the kernel stops the servers this call started when the calling
-    thread ends, however it ends. Raises EmbeddedServiceError with the reason.
+    thread ends, however it ends. Raises EmbeddedServiceError with the reason and a way out.
     """
     if sys.platform != "linux":
         raise EmbeddedServiceError(
             "The embedded services need Linux; elsewhere set DATABASE_URL and REDIS_URL."
         )
     with locked(services_folder(var) / "lock"):
-        place = open_place(var)
-        servers: tuple[Server, ...] = (PostgresServer(place), ValkeyServer(place))
-        for server in servers:
+        for server in _servers(open_place(var)):
             if _replacement(server.name) is None:
-                ensure_running(server, place, die_with_parent=die_with_parent)
-    found = addresses(var)
-    assert found is not None
+                ensure_running(server, die_with_parent=die_with_parent)
+        found = addresses(var)
+    if found is None:
+        raise EmbeddedServiceError(f"The services' state in {services_folder(var)} has vanished.")
     return found
 
 
@@ -90,52 +97,44 @@ def stop(var: Path) -> tuple[str, ...]:
     if not services_folder(var).exists():
         return ()
     with locked(services_folder(var) / "lock"):
-        return _stop_all(var)
-
-
-def reset(var: Path) -> None:
-    """Stop the services and delete their data, passwords and ports for good."""
-    if not services_folder(var).exists():
-        return
-    with locked(services_folder(var) / "lock"):
-        _stop_all(var)
-        forget_place(open_place(var))
+        return tuple(server.name for server in _servers(find_place(var)) if stop_server(server))
 
 
 def status(var: Path) -> tuple[ServiceStatus, ...]:
     """Each service as it is now. Changes nothing."""
-    started = services_folder(var).exists()
-    return tuple(_status(var, name, started=started) for name in _REPLACED_BY)
+    return tuple(_status(server) for server in _servers(find_place(var)))
 
 
-def _stop_all(var: Path) -> tuple[str, ...]:
-    place = open_place(var)
-    servers: tuple[Server, ...] = (ValkeyServer(place), PostgresServer(place))
-    return tuple(server.name for server in servers if stop_server(server, place))
+def reset(var: Path) -> None:
+    """Stop the services and delete their data, passwords, ports and logs for good."""
+    if not services_folder(var).exists():
+        return
+    with locked(services_folder(var) / "lock"):
+        place = find_place(var)
+        for server in _servers(place):
+            stop_server(server)
+            delete_log(log_path(server))
+        forget_place(place)
 
 
-def _status(var: Path, name: str, *, started: bool) -> ServiceStatus:
-    replacement = _replacement(name)
-    if replacement is not None or not started:
-        return ServiceStatus(
-            name, running=False, replaced_by=replacement, port=None, pid=None, data=None
-        )
-    place = open_place(var)
-    server: Server = PostgresServer(place) if name == "postgres" else ValkeyServer(place)
-    known = find_state(state_path(place.services, name))
-    state = running_state(server, place)
+def _servers(place: Place) -> tuple[Server, ...]:
+    return (PostgresServer(place), ValkeyServer(place))
+
+
+def _status(server: Server) -> ServiceStatus:
+    state = running_state(server)
     return ServiceStatus(
-        name,
+        name=server.name,
         running=state is not None,
-        replaced_by=None,
-        port=known.port if known else None,
+        replaced_by=_replacement(server.name),
+        port=state.port if state else None,
         pid=state.process.pid if state and state.process else None,
         data=server.data,
     )
 
 
 def _replacement(name: str) -> str | None:
-    variable = _REPLACED_BY[name]
+    variable = REPLACEMENTS[name]
     return variable if os.environ.get(variable) else None
 
 

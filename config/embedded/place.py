@@ -5,7 +5,6 @@ import os
 import pwd
 import secrets
 import shutil
-import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from pathlib import Path
 from config.embedded.errors import EmbeddedServiceError
 from config.embedded.state import write_private
 
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT_FOR_ROOT = "nobody"
-# Not /tmp or /var/tmp alone: those are cleaned of files that were not touched for a while.
+# The second is cleaned of files nobody touched for weeks, so it is the second.
 _ELSEWHERE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108
 
 
@@ -28,7 +28,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The folders of one project's services.
+    """The folders of one project's services, and the account they run as (None: our own).
 
     `services` holds what only we read (passwords, ports, the lock), `home` the servers' own
     files, which `account` must be able to reach; usually both are `var/services`.
@@ -41,54 +41,50 @@ class Place:
 
 
 def services_folder(var: Path) -> Path:
-    return var.absolute() / "services"
+    return var.resolve() / "services"
+
+
+def find_place(var: Path) -> Place:
+    """The place below `var` as it is. Makes nothing."""
+    services = services_folder(var)
+    return Place(
+        services=services,
+        log=var.resolve() / "log",
+        home=_remembered_home(services) or services,
+        account=_server_account(),
+    )
 
 
 def open_place(var: Path) -> Place:
     """The place below `var`, its folders made. Call it with the lock held."""
-    services, log = services_folder(var), var.absolute() / "log"
-    services.mkdir(parents=True, exist_ok=True)
-    log.mkdir(parents=True, exist_ok=True)
-    account = server_account()
-    home = services if account is None or can_enter(services, account) else _elsewhere(services)
-    return Place(services=services, log=log, home=home, account=account)
-
-
-def server_account() -> Account | None:
-    """The account servers run as; None means our own."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        entry = pwd.getpwnam(ACCOUNT_FOR_ROOT)
-    except KeyError:
+    place = find_place(var)
+    place.services.mkdir(parents=True, exist_ok=True)
+    if place.home != place.services:
+        write_private(place.home / "belongs-to", str(place.services))
+        return place
+    if place.account is None or _can_enter(place.services, place.account):
+        return place
+    if (place.services / "postgres").exists():
         raise EmbeddedServiceError(
-            f"Postgres refuses to run as root and there is no account {ACCOUNT_FOR_ROOT!r} to run"
-            " it as. Use another account, or set DATABASE_URL and REDIS_URL."
-        ) from None
-    return Account(uid=entry.pw_uid, gid=entry.pw_gid)
+            f"The data is in {place.services}, where the account {ACCOUNT_FOR_ROOT!r} of the"
+            " servers cannot go. Let it walk through the folders above (chmod o+x), or forget the"
+            " data with `reset`."
+        )
+    return Place(place.services, place.log, _make_home(place.services), place.account)
 
 
-def can_enter(folder: Path, account: Account) -> bool:
-    """Whether the account may walk into the folder, asked of the kernel."""
-    probe = run_as(account, ["test", "-x", str(folder)])
-    return probe.returncode == 0
-
-
-def run_as(
-    account: Account | None, argv: list[str], stdin: str | None = None
-) -> subprocess.CompletedProcess[str]:
+def run_as(account: Account | None, argv: list[str]) -> subprocess.CompletedProcess[str]:
     """Run a short command as the account, in the environment the servers get."""
     return subprocess.run(
         argv,
-        input=stdin,
         text=True,
         capture_output=True,
         check=False,
         cwd="/",
         env=server_environment(),
-        user=account and account.uid,
-        group=account and account.gid,
-        extra_groups=account and [],
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
     )
 
 
@@ -103,31 +99,66 @@ def make_data_folder(folder: Path, account: Account | None) -> None:
         os.chown(folder, account.uid, account.gid)
 
 
+def check_data_folder(folder: Path, account: Account | None) -> None:
+    """Refuse a folder that was made when another account started the services."""
+    owner = folder.stat().st_uid
+    if owner != (account.uid if account else os.geteuid()):
+        raise EmbeddedServiceError(
+            f"{folder} belongs to the account with uid {owner}: start the services with the"
+            " account that started them first, or forget the data with `reset`."
+        )
+
+
 def forget_place(place: Place) -> None:
-    """Delete everything: data, passwords, and the home if it is elsewhere. Logs stay."""
+    """Delete data, passwords and ports, and the home if it is elsewhere."""
     if place.home != place.services:
-        shutil.rmtree(place.home, ignore_errors=True)
-    shutil.rmtree(place.services, ignore_errors=True)
+        shutil.rmtree(place.home)
+    shutil.rmtree(place.services)
 
 
-def _elsewhere(services: Path) -> Path:
-    """The home of a project whose own folder the servers' account cannot enter.
-
-    It is remembered in `services/home`, and remembers in turn whose it is: a project that was
-    moved takes its home along, a copy of a project gets one of its own.
-    """
-    reminder = services / "home"
+def _server_account() -> Account | None:
+    if os.geteuid() != 0:
+        return None
     try:
-        remembered = Path(reminder.read_text())
-        owner = Path((remembered / "belongs-to").read_text())
+        entry = pwd.getpwnam(ACCOUNT_FOR_ROOT)
+    except KeyError:
+        raise EmbeddedServiceError(
+            f"Postgres refuses to run as root and there is no account {ACCOUNT_FOR_ROOT!r} to run"
+            " it as. Use another account, or set DATABASE_URL and REDIS_URL."
+        ) from None
+    return Account(uid=entry.pw_uid, gid=entry.pw_gid)
+
+
+def _can_enter(folder: Path, account: Account) -> bool:
+    """Whether the account may walk into the folder, asked of the kernel."""
+    return run_as(account, ["test", "-x", str(folder)]).returncode == 0
+
+
+def _remembered_home(services: Path) -> Path | None:
+    """The home elsewhere that `services/home` names, if it is still ours.
+
+    The home names its owner in turn: a project that was moved keeps its home, a copy of a
+    project, whose reminder was copied along, has none.
+    """
+    home = _home_named_in(services)
+    if home is None:
+        return None
+    try:
+        owner = Path((home / "belongs-to").read_text())
     except OSError:
-        pass
-    else:
-        moved = owner != services and not _remembers(owner, remembered)
-        if moved:
-            write_private(remembered / "belongs-to", str(services))
-        if moved or owner == services:
-            return remembered
+        return None
+    moved = owner != services and _home_named_in(owner) != home
+    return home if moved or owner == services else None
+
+
+def _home_named_in(services: Path) -> Path | None:
+    try:
+        return Path((services / "home").read_text())
+    except OSError:
+        return None
+
+
+def _make_home(services: Path) -> Path:
     base = next((folder for folder in _ELSEWHERE if os.access(folder, os.W_OK | os.X_OK)), None)
     if base is None:
         raise EmbeddedServiceError(
@@ -137,15 +168,8 @@ def _elsewhere(services: Path) -> Path:
         )
     digest = hashlib.sha256(os.fsencode(services)).hexdigest()[:12]
     home = base / f"attune-{digest}-{secrets.token_hex(4)}"
-    home.mkdir(mode=0o711)
-    home.chmod(stat.S_IRWXU | stat.S_IXGRP | stat.S_IXOTH)  # whatever the umask
+    home.mkdir()
+    home.chmod(0o711)  # whatever the umask: the account walks in and opens what it knows by name
     write_private(home / "belongs-to", str(services))
-    write_private(reminder, str(home))
+    write_private(services / "home", str(home))
     return home
-
-
-def _remembers(services: Path, home: Path) -> bool:
-    try:
-        return Path((services / "home").read_text()) == home
-    except OSError:
-        return False

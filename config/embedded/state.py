@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 from config.embedded.errors import EmbeddedServiceError
 from config.embedded.identity import ProcessMark
@@ -43,9 +44,7 @@ def find_state(path: Path) -> ServerState | None:
     except FileNotFoundError:
         return None
     except PermissionError as error:
-        raise EmbeddedServiceError(
-            f"{path} belongs to another account: use the one that started the services."
-        ) from error
+        raise _other_account(path) from error
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -68,18 +67,35 @@ def write_private(path: Path, text: str) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Let one process at a time in. The kernel frees the lock of a process that was killed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
-    with path.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise EmbeddedServiceError(
-                        f"Another command has held {path} for {LOCK_TIMEOUT_SECONDS:.0f} s."
-                    ) from None
-                time.sleep(0.02)
-            else:
-                break
+    while (file := _try_lock(path)) is None:
+        if time.monotonic() > deadline:
+            raise EmbeddedServiceError(
+                f"Another command has held {path} for {LOCK_TIMEOUT_SECONDS:.0f} s."
+            )
+        time.sleep(0.02)
+    with file:
         yield
+
+
+def _try_lock(path: Path) -> TextIO | None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except PermissionError as error:
+        raise _other_account(path) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A reset deletes the file under its lock; who waited for it holds nothing then.
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    file.close()
+    return None
+
+
+def _other_account(path: Path) -> EmbeddedServiceError:
+    return EmbeddedServiceError(
+        f"{path} belongs to another account: use the one that started the services first."
+    )

@@ -2,11 +2,12 @@
 
 import signal
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from config.embedded.binaries import valkey_program
-from config.embedded.place import Place, make_data_folder
+from config.embedded.binaries import VALKEY_NAMES, valkey_program
+from config.embedded.place import Place, check_data_folder, make_data_folder
 from config.embedded.ports import LOOPBACK
 from config.embedded.server import Command
 from config.embedded.state import ServerState
@@ -14,17 +15,22 @@ from config.embedded.state import ServerState
 
 @dataclass(frozen=True, slots=True)
 class ValkeyServer:
-    place: Place
-    name: str = "valkey"
-    programs: frozenset[str] = frozenset({"valkey-server", "redis-server"})
-    stop_signal: signal.Signals = signal.SIGTERM
-    data: Path = field(init=False)
+    """A server with its data in the folder `valkey` of the place's home."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "data", self.place.home / "valkey")
+    name: ClassVar[str] = "valkey"
+    programs: ClassVar[frozenset[str]] = frozenset(VALKEY_NAMES)
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+
+    place: Place
+
+    @property
+    def data(self) -> Path:
+        return self.place.home / "valkey"
 
     def prepare(self) -> None:
-        if not self.data.exists():
+        if self.data.exists():
+            check_data_folder(self.data, self.place.account)
+        else:
             make_data_folder(self.data, self.place.account)
 
     def command(self, state: ServerState) -> Command:
@@ -40,8 +46,8 @@ class ValkeyServer:
             "daemonize": "no",
             "set-proc-title": "no",  # the arguments, by which we know it again, stay visible
         }
-        program = str(valkey_program(self.place))
         lines = "".join(f"{name} {value}\n" for name, value in settings.items())
+        program = str(valkey_program(self.place))
         return Command((program, "-", "--dir", str(self.data)), stdin=lines)
 
     def is_ready(self, state: ServerState) -> bool:
