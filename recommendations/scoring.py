@@ -8,17 +8,21 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 SECONDS_PER_DAY = 86_400.0
 
-FloatArray = npt.NDArray[np.float64]
-Real = TypeVar("Real", float, FloatArray)
+STRENGTH_HALF_LIFE_DAYS = 180.0
+"""How long it takes for an event's part in a signal's strength to halve.
 
-DEFAULT_KIND_WEIGHTS: Mapping[str, float] = MappingProxyType(
+Part of the stored state: changing it means folding every shopper's events anew. How quickly
+old signals fade in the ranking is `ScoringParams.recency_half_life_days`, which training chooses.
+"""
+
+KIND_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
         "view": 0.3,
         "click": 0.3,
@@ -32,15 +36,19 @@ DEFAULT_KIND_WEIGHTS: Mapping[str, float] = MappingProxyType(
 """How much one fresh event of a kind counts against one purchase; an absent kind counts nothing."""
 
 OWNED_KINDS = frozenset({"purchase", "rating", "review"})
-"""Kinds after which the shopper has the item: its return is "buy again", not "still interested"."""
+"""Kinds after which the shopper has the item: offering it is "buy again", else "revisit"."""
+
+Generator = Literal["neighbors", "buy_again", "revisit", "popularity", "trend", "content"]
+PlacementKind = Literal["home", "discovery"]
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
     """All events of one kind by one shopper on one item, folded into three numbers.
 
-    `strength` is the sum of 2^(-age / half-life) over the events, as of `last_at` (seconds
-    since 1970, UTC); `count` is how many events there were.
+    `last_at` is the newest of them (seconds since 1970, UTC), `strength` the sum of
+    2^(-days before `last_at` / 180) over them, `count` how many there were.
     """
 
     item: int
@@ -52,13 +60,13 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """How much each generator counts in a placement; weights are never negative."""
+    """How much each generator counts in a kind of placement. No weight is negative."""
 
     neighbors: float = 1.0
     buy_again: float = 0.0
     revisit: float = 0.0
-    popularity: float = 0.0
-    trend: float = 0.0
+    popularity: float = 0.02
+    trend: float = 0.005
     content: float = 0.0
 
 
@@ -66,50 +74,20 @@ class Blend:
 class ScoringParams:
     """Everything the formula needs besides the shopper's signals and the trained vectors.
 
-    `half_life_days` is how long it takes for a signal's strength to halve. `saturation` in
-    0-1 is the power the strength is raised to: 0 counts a signal once however often it came,
-    1 counts every event in full.
+    `saturation` in 0-1 is the power a signal's strength is raised to: 0 counts a signal once
+    however often it came, 1 counts every event in full. `recency_half_life_days` is how long
+    it takes for a signal to count half. `home` is the blend where items the shopper has may
+    come back, `discovery` the one where only new ones are shown.
     """
 
-    half_life_days: float = 180.0
-    saturation: float = 0.25
-    kind_weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_KIND_WEIGHTS))
-    home: Blend = field(default_factory=lambda: Blend(buy_again=1.0, revisit=0.3, popularity=0.1))
-    discovery: Blend = field(default_factory=lambda: Blend(popularity=0.1))
+    saturation: float = 0.5
+    recency_half_life_days: float = 360.0
+    kind_weights: Mapping[str, float] = field(default_factory=lambda: dict(KIND_WEIGHTS))
+    home: Blend = field(default_factory=lambda: Blend(buy_again=0.5, revisit=0.5))
+    discovery: Blend = field(default_factory=lambda: Blend(revisit=0.5))
 
-
-def fold_event(
-    signal: Signal | None, *, item: int, kind: str, at: float, half_life_days: float
-) -> Signal:
-    """The signal after one more event at `at`; events may come in any order.
-
-    A late event adds what is left of it at the signal's `last_at`, so the result does not
-    depend on the order of arrival.
-    """
-    if signal is None:
-        return Signal(item=item, kind=kind, strength=1.0, last_at=at, count=1)
-    last_at = max(at, signal.last_at)
-    strength = decay(signal.strength, last_at - signal.last_at, half_life_days) + decay(
-        1.0, last_at - at, half_life_days
-    )
-    return Signal(item=item, kind=kind, strength=strength, last_at=last_at, count=signal.count + 1)
-
-
-def decay(strength: Real, seconds: Real, half_life_days: float) -> Real:
-    """What is left of a strength after some seconds. Time running backwards changes nothing."""
-    days = np.maximum(seconds, 0.0) / SECONDS_PER_DAY
-    return strength * np.exp2(-days / half_life_days)
-
-
-def signal_weight(
-    *, kind_weight: Real, strength: Real, last_at: Real, now: float, params: ScoringParams
-) -> Real:
-    """What one signal counts at `now`: its kind's weight times the saturated, decayed strength.
-
-    Depends on this signal alone, so that removing another one changes nothing here. Takes
-    floats or arrays.
-    """
-    return kind_weight * decay(strength, now - last_at, params.half_life_days) ** params.saturation
+    def blend(self, placement: PlacementKind) -> Blend:
+        return self.home if placement == "home" else self.discovery
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +102,8 @@ class Neighbors:
 class ItemFacts:
     """What training found out about one item, whoever the shopper is.
 
-    `popularity` and `trend` are in 0-1. `repeat` is how likely a shopper comes back to this
-    item compared with the average item (1).
+    `popularity` and `trend` are in 0-1. `repeat` is how much more (above 1) or less readily
+    than the average item this one is taken again.
     """
 
     popularity: float = 0.0
@@ -135,12 +113,63 @@ class ItemFacts:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """What one signal, or one fact about the item, adds to one item's score."""
+    """What one signal, or (`signal` None) one fact about the item, adds to the item's score."""
 
     item: int
-    generator: str
+    generator: Generator
     signal: Signal | None
     amount: float
+
+
+def fold_event(signal: Signal | None, *, item: int, kind: str, at: float) -> Signal:
+    """The signal after one more event at `at` (seconds since 1970, UTC).
+
+    Events may arrive in any order: a late one adds what is left of it at `last_at`.
+    """
+    if signal is None:
+        return Signal(item=item, kind=kind, strength=1.0, last_at=at, count=1)
+    last_at = max(at, signal.last_at)
+    return Signal(
+        item=item,
+        kind=kind,
+        strength=signal.strength * _left_after(last_at - signal.last_at)
+        + _left_after(last_at - at),
+        last_at=last_at,
+        count=signal.count + 1,
+    )
+
+
+def signal_weight(signal: Signal, *, now: float, params: ScoringParams) -> float:
+    """What a signal counts at `now`; 0 when its kind does not rank.
+
+    A function of this signal alone: removing another one changes nothing here, which is what
+    makes a ledger's removal test exact. A signal dated after `now` counts as fresh.
+    """
+    kind_weight = params.kind_weights.get(signal.kind, 0.0)
+    return float(
+        signal_weights(
+            np.float64(kind_weight),
+            np.float64(signal.strength),
+            np.float64(signal.last_at),
+            now=now,
+            params=params,
+        )
+    )
+
+
+def signal_weights(
+    kind_weight: npt.ArrayLike,
+    strength: npt.ArrayLike,
+    last_at: npt.ArrayLike,
+    *,
+    now: float,
+    params: ScoringParams,
+) -> FloatArray:
+    """`signal_weight` for arrays: kind weight * strength^saturation * 2^(-age / half-life)."""
+    age_days = np.maximum(now - np.asarray(last_at, dtype=np.float64), 0.0) / SECONDS_PER_DAY
+    fresh = np.exp2(-age_days / params.recency_half_life_days)
+    saturated = np.asarray(strength, dtype=np.float64) ** params.saturation
+    return np.asarray(np.asarray(kind_weight, dtype=np.float64) * saturated * fresh)
 
 
 def score_history(
@@ -153,42 +182,29 @@ def score_history(
     now: float,
     params: ScoringParams,
 ) -> dict[int, list[Amount]]:
-    """The ledger of every candidate; its score is the sum of the amounts.
+    """The ledger of every candidate; its score is the `total` of the amounts.
 
-    `neighbors` is keyed by the item of the signal. The reference of the live pipeline: slow and
-    plain. Content is added by the pipeline, which has the vectors.
+    `neighbors` is keyed by the item of the signal, `facts` by any item (absent: the defaults).
+    The plain reference of the live pipeline. Content is not in it: the vectors live in the
+    database.
     """
-    ledgers: dict[int, list[Amount]] = {item: [] for item in candidates}
-    for item, ledger in ledgers.items():
-        fact = facts.get(item, ItemFacts())
-        for generator, weight, value in (
-            ("popularity", blend.popularity, fact.popularity),
-            ("trend", blend.trend, fact.trend),
-        ):
-            if weight * value:
-                ledger.append(Amount(item, generator, None, weight * value))
+    ledgers: dict[int, list[Amount]] = {
+        item: _facts_amounts(item, facts.get(item, ItemFacts()), blend) for item in candidates
+    }
     for signal in signals:
-        weight = signal_weight(
-            kind_weight=params.kind_weights.get(signal.kind, 0.0),
-            strength=signal.strength,
-            last_at=signal.last_at,
-            now=now,
-            params=params,
-        )
-        if not weight:
+        weight = signal_weight(signal, now=now, params=params)
+        if weight == 0.0:
             continue
         if signal.item in ledgers:
-            owned = signal.kind in OWNED_KINDS
-            own = blend.buy_again if owned else blend.revisit
-            amount = own * weight * facts.get(signal.item, ItemFacts()).repeat
-            if amount:
-                generator = "buy_again" if owned else "revisit"
-                ledgers[signal.item].append(Amount(signal.item, generator, signal, amount))
+            repeat = facts.get(signal.item, ItemFacts()).repeat
+            own = _own_amount(signal, weight * repeat, blend)
+            if own.amount:
+                ledgers[signal.item].append(own)
         row = neighbors.get(signal.item)
-        if row is None:
+        if row is None or blend.neighbors == 0.0:
             continue
         for item, similarity in zip(row.items.tolist(), row.weights.tolist(), strict=True):
-            if item in ledgers and blend.neighbors:
+            if item in ledgers:
                 amount = blend.neighbors * weight * similarity
                 ledgers[item].append(Amount(item, "neighbors", signal, amount))
     return ledgers
@@ -197,3 +213,21 @@ def score_history(
 def total(ledger: Iterable[Amount]) -> float:
     """An item's score: the exactly rounded sum, so that the order of amounts cannot matter."""
     return math.fsum(amount.amount for amount in ledger)
+
+
+def _left_after(seconds: float) -> float:
+    return math.exp2(-seconds / SECONDS_PER_DAY / STRENGTH_HALF_LIFE_DAYS)
+
+
+def _facts_amounts(item: int, facts: ItemFacts, blend: Blend) -> list[Amount]:
+    amounts = [
+        Amount(item, "popularity", None, blend.popularity * facts.popularity),
+        Amount(item, "trend", None, blend.trend * facts.trend),
+    ]
+    return [amount for amount in amounts if amount.amount]
+
+
+def _own_amount(signal: Signal, worth: float, blend: Blend) -> Amount:
+    if signal.kind in OWNED_KINDS:
+        return Amount(signal.item, "buy_again", signal, blend.buy_again * worth)
+    return Amount(signal.item, "revisit", signal, blend.revisit * worth)
