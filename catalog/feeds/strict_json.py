@@ -1,0 +1,53 @@
+"""What a JSON text holds: numbers exactly as written, and nothing that JSON does not allow."""
+
+import json
+from decimal import Decimal, InvalidOperation
+from typing import NoReturn
+
+from catalog.feeds.rows import FeedErrorCode
+from catalog.feeds.values import BadValue
+
+
+def parse_json(text: str) -> object:
+    """dict, list, str, bool, None, and Decimal for every number.
+
+    Refuses with `invalid_json` also what Python would let pass: NaN, Infinity, a key that
+    occurs twice, and nesting deeper than the interpreter's stack.
+    """
+    try:
+        parsed: object = json.loads(
+            text,
+            parse_int=_parse_number,
+            parse_float=_parse_number,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_parse_object,
+        )
+    except RecursionError:
+        raise BadValue(FeedErrorCode.INVALID_JSON, "The JSON is nested too deeply.") from None
+    except json.JSONDecodeError as wrong:
+        raise BadValue(
+            FeedErrorCode.INVALID_JSON, f"The JSON is broken at column {wrong.colno}: {wrong.msg}."
+        ) from None
+    return parsed
+
+
+def _parse_number(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        raise BadValue(
+            FeedErrorCode.INVALID_JSON, "A number in the JSON is out of range."
+        ) from None
+
+
+def _parse_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    parsed: dict[str, object] = {}
+    for key, value in pairs:
+        if key in parsed:
+            raise BadValue(FeedErrorCode.INVALID_JSON, f"The key “{key[:50]}” occurs twice.")
+        parsed[key] = value
+    return parsed
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise BadValue(FeedErrorCode.INVALID_JSON, f"{name} is not JSON.")
