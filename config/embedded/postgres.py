@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 import signal
 from dataclasses import dataclass
@@ -116,14 +117,18 @@ class PostgresServer:
         return self.place.services / "postgres-superuser-password"
 
     def _make_cluster(self, programs: Path) -> None:
-        """`initdb` beside the final name, then rename: a killed first start leaves no half."""
-        draft = self.data.with_name("postgres.draft")
-        shutil.rmtree(draft, ignore_errors=True)
+        """`initdb` beside the final name, then rename: a killed first start leaves no half.
+
+        Under a name of its own: the `initdb` of a start that was killed may still be writing.
+        """
+        for left_over in self.place.home.glob("postgres-draft-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        draft = self.place.home / f"postgres-draft-{secrets.token_hex(4)}"
         make_data_folder(draft, self.place.account)
         password = new_password()
         write_private(self._superuser_password_path, password)
         # initdb takes the password from a file only, which its account must be able to read.
-        password_file = draft.with_name("postgres.password")
+        password_file = self.place.home / "postgres-draft-password"
         write_private(password_file, password)
         if self.place.account is not None:
             os.chown(password_file, self.place.account.uid, self.place.account.gid)

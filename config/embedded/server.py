@@ -100,26 +100,24 @@ def ensure_running(server: Server, *, die_with_parent: bool) -> None:
     stop_server(server)
     server.prepare()
     path = state_path(server.place.services, server.name)
-    known = find_state(path)
-    state = ServerState(
-        port=known.port if known else free_port(),
-        password=known.password if known else new_password(),
-        process=None,
-    )
+    state = find_state(path) or ServerState(free_port(), new_password(), process=None)
     give_up = time.monotonic() + RETRY_SECONDS
-    while (process := _try_to_start(server, state, die_with_parent=die_with_parent)) is None:
+    while True:
+        if not is_free(state.port):
+            state = replace(state, port=free_port())
+        process = _try_to_start(server, state, die_with_parent=die_with_parent)
+        if process is not None:
+            break
         if time.monotonic() > give_up:
             raise EmbeddedServiceError(
                 f"{server.name} does not start. The end of {log_path(server)}:\n"
                 f"{end_of_log(log_path(server))}"
             )
         time.sleep(0.2)
-        if not is_free(state.port):
-            state = replace(state, port=free_port())
     started = replace(state, process=process)
     # The password first, since it may be set inside now; the process only when all is complete.
     # If we are killed between, the next start finds a server without a process and starts anew.
-    save_state(path, state)
+    save_state(path, replace(state, process=None))
     try:
         server.complete(started)
     except EmbeddedServiceError:

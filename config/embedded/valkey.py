@@ -51,16 +51,20 @@ class ValkeyServer:
         return Command((program, "-", "--dir", str(self.data)), stdin=lines)
 
     def is_ready(self, state: ServerState) -> bool:
-        """Whether it answers a ping; while it reads its data it answers with an error."""
+        """Whether it answers a ping; while it reads its data it answers with an error.
+
+        It has to name its pid as well: on a port taken meanwhile the server of a copied project,
+        with the same password, may answer until ours has given up.
+        """
         try:
             with socket.create_connection((LOOPBACK, state.port), timeout=1) as connection:
-                connection.sendall(f"AUTH {state.password}\r\nPING\r\n".encode())
-                answer = b""
-                while answer.count(b"\r\n") < 2 and (received := connection.recv(1024)):
-                    answer += received
+                lines = f"AUTH {state.password}\r\nPING\r\nINFO server\r\nQUIT\r\n"
+                connection.sendall(lines.encode())
+                answer = b"".join(iter(lambda: connection.recv(4096), b""))
         except OSError:
             return False
-        return answer == b"+OK\r\n+PONG\r\n"
+        pid = state.process.pid if state.process else None
+        return answer.startswith(b"+OK\r\n+PONG\r\n") and f"process_id:{pid}\r" in answer.decode()
 
     def complete(self, state: ServerState) -> None:
         """Nothing: an empty Valkey is a whole one."""
