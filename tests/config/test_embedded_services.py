@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import redis
 from django.core.management import CommandError, call_command
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -158,7 +158,7 @@ def test_the_command_line_says_how_the_services_are(shared_var: Path) -> None:
 
 
 def test_the_management_command_says_the_same(
-    shared_var: Path, settings: SettingsWrapper, capsys: pytest.CaptureFixture[str]
+    shared_var: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.VAR_DIR = shared_var
     call_command("services", "start")
