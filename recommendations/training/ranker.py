@@ -1,0 +1,92 @@
+"""What does a ranker know: neighbors and facts per item, and the scores they give."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from profiles.signals import HISTORY_KINDS
+from recommendations.scoring import OWNED_KINDS, Blend, BlendName, Neighbors, ScoringParams
+from recommendations.training.histories import Histories
+from recommendations.training.log import IntArray, InteractionLog
+from recommendations.training.neighbors import learn_neighbors, with_momentum
+from recommendations.training.popularity import item_facts
+from recommendations.training.recipe import Recipe
+
+POOL = 4
+"""Neighbors learned per item before momentum picks among them, as a multiple of those kept."""
+
+Scores = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranker:
+    """What one recipe learned from one log. Everything is in the order of `item_ids`.
+
+    `neighbors` is items by items, float32, each row strongest first; `popularity` and `trend`
+    are in 0-1; `repeat` is 1 for the average item.
+    """
+
+    item_ids: IntArray
+    neighbors: sparse.csr_matrix
+    popularity: Vector
+    trend: Vector
+    repeat: Vector
+    recipe: Recipe
+
+    def rows(self) -> Iterator[tuple[int, Neighbors]]:
+        """Per item, by id, what the live pipeline needs to know of it as part of a history."""
+        bounds = self.neighbors.indptr
+        for index, item in enumerate(self.item_ids.tolist()):
+            row = slice(bounds[index], bounds[index + 1])
+            yield (
+                item,
+                Neighbors(
+                    items=self.item_ids[self.neighbors.indices[row]],
+                    weights=self.neighbors.data[row],
+                    repeat=float(self.repeat[index]),
+                ),
+            )
+
+    def scores(self, histories: Histories, name: BlendName, *, now: float) -> Scores:
+        """Shoppers by items: what `recommendations.scoring.score_history` adds up to."""
+        params = self.recipe.scoring
+        blend = params.blend(name)
+        scores = blend.neighbors * neighbor_scores(histories, self.neighbors, params, now=now)
+        scores += own_scores(histories, params, blend, now=now) * self.repeat
+        scores += blend.popularity * self.popularity + blend.trend * self.trend
+        return scores
+
+
+def learn(log: InteractionLog, recipe: Recipe, *, now: float, keep: int, seed: int) -> Ranker:
+    """What a recipe makes of the events before `now`; equal input gives an equal ranker."""
+    log = log.before(now)
+    facts = item_facts(log, now=now)
+    pool = learn_neighbors(log, recipe.neighbors, now=now, keep=POOL * keep, seed=seed)
+    return Ranker(
+        item_ids=log.item_ids,
+        neighbors=with_momentum(pool, facts.momentum**recipe.momentum, keep=keep),
+        popularity=facts.popularity.astype(np.float32),
+        trend=facts.trend.astype(np.float32),
+        repeat=facts.repeat(recipe.repeat_power).astype(np.float32),
+        recipe=recipe,
+    )
+
+
+def neighbor_scores(
+    histories: Histories, neighbors: sparse.csr_matrix, params: ScoringParams, *, now: float
+) -> Scores:
+    """Shoppers by items: the history's weights times the neighbors."""
+    product = histories.weights(params, now=now) @ neighbors
+    return np.asarray(product.toarray(), dtype=np.float32)
+
+
+def own_scores(histories: Histories, params: ScoringParams, blend: Blend, *, now: float) -> Scores:
+    """Shoppers by items: what an item's own history is worth, before its `repeat`."""
+    owned = histories.weights(params, now=now, kinds=OWNED_KINDS)
+    considered = histories.weights(params, now=now, kinds=HISTORY_KINDS - OWNED_KINDS)
+    both = blend.buy_again * owned + blend.revisit * considered
+    return np.asarray(both.toarray(), dtype=np.float32)
