@@ -20,7 +20,8 @@ EventKind = Literal[
     "review",
 ]
 Purpose = Literal["personalization", "analytics", "marketing", "language_model"]
-AttributeValue = str | int | float | bool | list[str]
+PriceBand = Literal["low", "middle", "high"]
+AttributeValue = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,27 @@ class DemoItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Taste:
+    """What makes a demo shopper look and buy: the truth that recommendations have to find."""
+
+    interests: Mapping[tuple[str, ...], float]
+    """Weight per category path; a path not named here weighs nothing."""
+    brands: frozenset[str]
+    colors: frozenset[str]
+    price_band: PriceBand
+    visits: float
+    """How often they come, relative to others; 0 for those who never did."""
+
+
+@dataclass(frozen=True, slots=True)
 class DemoShopper:
-    """One person, with a sentence for the demo page and the purposes they consented to."""
+    """One person: a sentence for the demo page, the taste behind it, the purposes granted."""
 
     external_id: str
     name: str
     email: str
-    taste: str
+    summary: str
+    taste: Taste
     granted: frozenset[Purpose]
 
 
