@@ -1,38 +1,24 @@
 """Which recipe suits this shop: settings chosen one after the other on held-out days."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Literal
+from dataclasses import replace
 
 from scipy import sparse
 
-from profiles.signals import HISTORY_KINDS
-from recommendations.scoring import KIND_WEIGHTS, OWNED_KINDS, BlendName
+from recommendations.scoring import BlendName
 from recommendations.training.holdout import Holdout
+from recommendations.training.knobs import BOTH, Lists, knobs, neighbor_recipes
 from recommendations.training.log import InteractionLog
 from recommendations.training.neighbors import NeighborRecipe, learn_neighbors, with_momentum
 from recommendations.training.popularity import item_facts
 from recommendations.training.ranker import POOL, Scores, neighbor_scores, own_scores
 from recommendations.training.recipe import Recipe, TrainingParams
 
-CONSIDERED_KINDS: frozenset[str] = HISTORY_KINDS - OWNED_KINDS
-
 MIN_GAIN = 0.002
 """A setting is changed only for this much more, relatively: less is noise."""
 ROUNDS = 2
 """Settings depend on each other a little, so each is visited twice."""
 
-Lists = Literal["all", "new", "both"]
-
-
-@dataclass(frozen=True, slots=True)
-class Knob:
-    """One setting: the values to try, how to set one, and the lists that it can change."""
-
-    lists: Lists
-    values: tuple[float, ...]
-    turn: Callable[[Recipe, float], Recipe]
+Worth = dict[BlendName, float]
 
 
 class Trial:
@@ -45,14 +31,16 @@ class Trial:
         self._facts = item_facts(self._log, now=holdout.split_at)
         self._pools: dict[NeighborRecipe, sparse.csr_matrix] = {}
         self._latest: tuple[object, Scores] | None = None
+        self._latest_neighbors: tuple[object, sparse.csr_matrix] | None = None
 
-    def worth(self, recipe: Recipe, lists: Lists) -> float:
-        """How good the lists are: the mean of recall and nDCG, added up when both are asked."""
-        worth, k = 0.0, self._params.k
-        if lists != "new":
-            worth += self._holdout.all_items(self._scores(recipe, "home"), k=k).worth
-        if lists != "all":
-            worth += self._holdout.new_items(self._scores(recipe, "discovery"), k=k).worth
+    def worth(self, recipe: Recipe, lists: Lists) -> Worth:
+        """How good the recipe's lists are: the mean of recall and nDCG of each."""
+        k, worth = self._params.k, Worth()
+        if "home" in lists:
+            worth["home"] = self._holdout.all_items(self._scores(recipe, "home"), k=k).worth
+        if "discovery" in lists:
+            scores = self._scores(recipe, "discovery")
+            worth["discovery"] = self._holdout.new_items(scores, k=k).worth
         return worth
 
     def _scores(self, recipe: Recipe, name: BlendName) -> Scores:
@@ -75,16 +63,22 @@ class Trial:
             tuple(sorted(scoring.kind_weights.items())),
         )
         if self._latest is None or self._latest[0] != key:
-            neighbors = with_momentum(
-                self._pool(recipe.neighbors),
-                self._facts.momentum**recipe.momentum,
-                keep=self._params.keep,
-            )
             scores = neighbor_scores(
-                self._holdout.histories, neighbors, scoring, now=self._holdout.split_at
+                self._holdout.histories,
+                self._neighbors(recipe.neighbors, recipe.momentum),
+                scoring,
+                now=self._holdout.split_at,
             )
             self._latest = (key, scores)
         return self._latest[1]
+
+    def _neighbors(self, how: NeighborRecipe, momentum: float) -> sparse.csr_matrix:
+        key = (how, momentum)
+        if self._latest_neighbors is None or self._latest_neighbors[0] != key:
+            factor = self._facts.momentum**momentum
+            neighbors = with_momentum(self._pool(how), factor, keep=self._params.keep)
+            self._latest_neighbors = (key, neighbors)
+        return self._latest_neighbors[1]
 
     def _pool(self, neighbors: NeighborRecipe) -> sparse.csr_matrix:
         if neighbors not in self._pools:
@@ -111,83 +105,32 @@ def choose_recipe(
     cells = max(params.max_cells // max(len(log.item_ids), 1), 1)
     sample = holdout.sample(min(params.max_shoppers, cells), seed=params.seed)
     trial = Trial(log, sample, params)
-    recipe, best = start, trial.worth(start, "both")
-    for neighbors in neighbor_recipes(len(log.item_ids), params):
-        other = replace(recipe, neighbors=neighbors)
-        worth = trial.worth(other, "both")
-        if worth > best * (1 + MIN_GAIN):
-            recipe, best = other, worth
+    ways = neighbor_recipes(len(log.item_ids), params)
+    recipe = _best_of(trial, start, [replace(start, neighbors=way) for way in ways], BOTH)
     for _ in range(ROUNDS):
         before = recipe
-        for knob in knobs(log):
-            recipe = _best_turn(trial, recipe, knob)
+        for knob in knobs(log.kinds):
+            turned = [knob.turn(recipe, value) for value in knob.values]
+            recipe = _best_of(trial, recipe, turned, knob.lists)
         if recipe == before:
             break
     return recipe
 
 
-def neighbor_recipes(items: int, params: TrainingParams) -> list[NeighborRecipe]:
-    """The ways of learning neighbors that are tried for so many items."""
-    counted = [
-        NeighborRecipe(method="cooccurrence", window=0),
-        NeighborRecipe(method="cooccurrence", window=5),
-    ]
-    if items > params.max_ease_items:
-        return counted
-    return [NeighborRecipe(ridge=300.0), NeighborRecipe(ridge=50.0), *counted]
-
-
-def knobs(log: InteractionLog) -> Iterator[Knob]:
-    """The settings that can matter for the kinds of event in the log."""
-    owned = bool(OWNED_KINDS & set(log.kinds))
-    considered = bool(CONSIDERED_KINDS & set(log.kinds))
-    yield Knob(
-        "both", (3.0, 14.0, 45.0, 120.0, 360.0), partial(_set_scoring, "recency_half_life_days")
-    )
-    yield Knob("both", (0.25, 0.5, 1.0), partial(_set_scoring, "saturation"))
-    yield Knob("both", (0.0, 0.35, 0.5, 0.7, 0.85), lambda r, v: replace(r, momentum=v))
-    if owned and considered:
-        yield Knob("both", (0.25, 0.5, 1.0, 2.0), _set_engagement)
-    worths = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-    if owned:
-        yield Knob("all", worths, partial(_set_blend, "home", "buy_again"))
-        yield Knob("all", (0.0, 0.25, 0.5), lambda r, v: replace(r, repeat_power=v))
-    if considered:
-        yield Knob("all", worths, partial(_set_blend, "home", "revisit"))
-        yield Knob("new", worths, partial(_set_blend, "discovery", "revisit"))
-    # Never 0: a shopper without a history has nothing else to be ranked by.
-    yield Knob("all", (0.005, 0.02, 0.1, 0.3), partial(_set_blend, "home", "popularity"))
-    yield Knob("new", (0.005, 0.02, 0.1, 0.3), partial(_set_blend, "discovery", "popularity"))
-    yield Knob("all", (0.002, 0.005, 0.02, 0.1), partial(_set_blend, "home", "trend"))
-    yield Knob("new", (0.002, 0.005, 0.02, 0.1), partial(_set_blend, "discovery", "trend"))
-
-
-def _best_turn(trial: Trial, recipe: Recipe, knob: Knob) -> Recipe:
-    best = trial.worth(recipe, knob.lists)
-    threshold, chosen = best * (1 + MIN_GAIN), recipe
-    for value in knob.values:
-        turned = knob.turn(recipe, value)
-        if turned == recipe:
+def _best_of(trial: Trial, recipe: Recipe, others: list[Recipe], lists: Lists) -> Recipe:
+    """The best of some recipes that differ from `recipe` in these lists, or itself."""
+    held = trial.worth(recipe, lists)
+    chosen, best = recipe, MIN_GAIN
+    for other in others:
+        if other == recipe:
             continue
-        worth = trial.worth(turned, knob.lists)
-        if worth > max(best, threshold):
-            best, chosen = worth, turned
+        gained = _gain(held, trial.worth(other, lists))
+        if gained > best:
+            chosen, best = other, gained
     return chosen
 
 
-def _set_scoring(name: str, recipe: Recipe, value: float) -> Recipe:
-    return replace(recipe, scoring=replace(recipe.scoring, **{name: value}))
-
-
-def _set_blend(blend: BlendName, generator: str, recipe: Recipe, value: float) -> Recipe:
-    changed = replace(recipe.scoring.blend(blend), **{generator: value})
-    return replace(recipe, scoring=replace(recipe.scoring, **{blend: changed}))
-
-
-def _set_engagement(recipe: Recipe, factor: float) -> Recipe:
-    """Everything short of taking an item counts `factor` times its default."""
-    weights = {
-        kind: weight * factor if kind in CONSIDERED_KINDS else weight
-        for kind, weight in KIND_WEIGHTS.items()
-    }
-    return replace(recipe, scoring=replace(recipe.scoring, kind_weights=weights))
+def _gain(held: Worth, tried: Worth) -> float:
+    """Relative gain, the lists alike: repeats are easier to foresee than discoveries."""
+    gains = [(tried[name] - worth) / max(worth, 1e-6) for name, worth in held.items()]
+    return sum(gains) / len(gains)
