@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         return run(options.action, options.var, sys.stdout.write)
-    except EmbeddedServiceError as error:
+    except (EmbeddedServiceError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 

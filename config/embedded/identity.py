@@ -6,6 +6,7 @@ Everything is read from Linux's /proc (proc(5)).
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -64,24 +65,50 @@ def group_members(leader: ProcessMark) -> list[ProcessMark]:
     return [mark for pid in pids() if _group(pid) == leader.pid and (mark := find_mark(pid))]
 
 
+def working_directory(pid: int) -> Path | None:
+    """Where the process works, under its name of now; None if that cannot be told.
+
+    Root without CAP_SYS_PTRACE, as in most containers, may not look at the processes of other
+    accounts. Those accounts may, so they are asked (3 ms).
+    """
+    process = PROC / str(pid)
+    link = process / "cwd"
+    try:
+        return link.readlink()
+    except PermissionError:
+        if os.geteuid() != 0:
+            return None
+    except OSError:
+        return None
+    try:
+        owner = process.stat()
+    except OSError:
+        return None
+    told = subprocess.run(
+        ["readlink", link],  # noqa: S607  # of the system, wherever it keeps it
+        user=owner.st_uid,
+        group=owner.st_gid,
+        extra_groups=[],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Path(told.stdout.removesuffix("\n")) if told.returncode == 0 else None
+
+
 def serves(pid: int, folder: Path) -> bool:
     """Whether the process works on the data in `folder`.
 
-    The working directory decides, by inode: so a moved folder is still served by its server, and
-    a copied one is not served by the server of the original. Root inside a container may not look
-    at the working directory of another account's process; then the command line decides, as it
-    does for a server whose folder was deleted under it.
+    The working directory decides: so a moved folder is still served by its server, and a copied
+    one is not served by the server of the original. Of a server whose folder was deleted under
+    it, only the command line tells.
     """
-    link = PROC / str(pid) / "cwd"
-    try:
-        deleted = str(link.readlink()).endswith(" (deleted)")
-        working_directory = link.stat()
-    except OSError:
-        deleted = True
-    if deleted:
+    directory = working_directory(pid)
+    if directory is None or directory.name.endswith(" (deleted)"):
         return os.fsencode(folder) in _command_line(pid)
     try:
-        return os.path.samestat(working_directory, folder.stat())
+        return directory.samefile(folder)
     except OSError:
         return False
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from config.embedded.binaries import postgres_programs
 from config.embedded.errors import EmbeddedServiceError
-from config.embedded.identity import find_mark, serves
+from config.embedded.identity import find_mark, program_name, serves, working_directory
 from config.embedded.place import Place, check_data_folder, make_data_folder, run_as
 from config.embedded.ports import LOOPBACK
 from config.embedded.server import Command
@@ -66,7 +66,13 @@ class PostgresServer:
             self._make_cluster(programs)
             return
         check_data_folder(self.data, self.place.account)
-        created_by = (self.data / "PG_VERSION").read_text().strip()
+        try:
+            created_by = (self.data / "PG_VERSION").read_text().strip()
+        except FileNotFoundError as error:
+            raise EmbeddedServiceError(
+                f"{self.data} is no database cluster (any more). Put its files back, or forget"
+                " the data with `reset`."
+            ) from error
         if created_by != str(version):
             raise EmbeddedServiceError(
                 f"{self.data} was made by Postgres {created_by}, but {programs} has version"
@@ -164,13 +170,17 @@ class PostgresServer:
         """After a reboot the pid in postmaster.pid may be another program's.
 
         Postgres would then refuse to start for as long as that program lives. A file whose pid
-        is nobody's is left to Postgres, which also checks the shared memory it names.
+        is nobody's is left to Postgres, which also checks the shared memory it names; so is one
+        that may be a server's on this data, since two servers would destroy it.
         """
         lines = self._pid_file_lines()
-        if lines and lines[0].strip().isdigit():
-            pid = int(lines[0])
-            if find_mark(pid) is not None and not serves(pid, self.data):
-                (self.data / "postmaster.pid").unlink(missing_ok=True)
+        if not lines or not lines[0].strip().isdigit():
+            return
+        pid = int(lines[0])
+        works_elsewhere = working_directory(pid) is not None and not serves(pid, self.data)
+        stranger = program_name(pid) not in self.programs or works_elsewhere
+        if find_mark(pid) is not None and stranger:
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _major_version(programs: Path, place: Place) -> int:

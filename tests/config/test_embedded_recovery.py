@@ -216,6 +216,27 @@ def test_servers_whose_folder_was_deleted_make_way_for_new_ones(var: Path) -> No
     assert remembered(var) == ("new", "new")
 
 
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="takes a right from root"
+)
+def test_root_without_the_right_to_inspect_finds_its_servers_again(shared_var: Path) -> None:
+    def run(action: str, var: Path) -> int:
+        command = ["setpriv", "--bounding-set=-sys_ptrace", *COMMAND, action, "--var", str(var)]
+        return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+
+    running = pids(shared_var)
+    assert run("status", shared_var) == 0
+    moved = shared_var.rename(shared_var.with_name("moved"))
+    try:
+        assert run("start", moved) == 0
+        assert pids(moved) == running
+    finally:
+        moved.rename(shared_var)
+
+    assert run("stop", shared_var) == 0
+    assert not any(find_mark(pid or 0) for pid in running.values())
+
+
 def test_servers_die_with_the_parent_that_asked_for_it(shared_var: Path) -> None:
     launcher.stop(shared_var)
     program = (

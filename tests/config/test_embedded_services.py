@@ -170,13 +170,29 @@ def test_the_management_command_says_the_same(
 
 
 def test_a_start_that_fails_says_what_to_do(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failure() -> str:
+        command = [*COMMAND, "start", "--var", str(var)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
     monkeypatch.setenv("PG_BIN_DIR", str(var / "nowhere"))
-    done = subprocess.run(
-        [*COMMAND, "start", "--var", str(var)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("PG_BIN_DIR is ")
-    assert "Traceback" not in done.stderr
+    assert failure().startswith("PG_BIN_DIR is ")
+
+    older = var / "older"
+    older.mkdir(parents=True)
+    (older / "postgres").write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 15.4'\n")
+    (older / "postgres").chmod(0o755)
+    monkeypatch.setenv("PG_BIN_DIR", str(older))
+    assert failure().startswith("Postgres 17 or newer is needed")
+
+    monkeypatch.delenv("PG_BIN_DIR")
+    (var / "services/postgres").mkdir()
+    if (account := find_place(var).account) is not None:
+        assert "belongs to the account with uid 0" in failure()
+        os.chown(var / "services/postgres", account.uid, account.gid)
+    assert "is no database cluster" in failure()
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root's folders are closed to the servers' account")
