@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from django.conf import settings
+from django.utils import timezone
 
 from catalog.models import EMBEDDING_DIMENSIONS, Item, ItemEmbedding
 
@@ -124,11 +125,13 @@ def embed_items(items: Iterable[Item]) -> int:
     """
     model = embedder()
     changed: list[tuple[Item, str, str]] = []
+    unchanged: list[int] = []
     for item in items:
         text = text_of(item)
         digest = content_hash(text)
         stored: ItemEmbedding | None = getattr(item, "embedding", None)
         if stored and (stored.content_hash, stored.model_version) == (digest, model.version):
+            unchanged.append(item.pk)
             continue
         changed.append((item, text, digest))
     vectors = model.encode([text for _, text, _ in changed])
@@ -143,4 +146,6 @@ def embed_items(items: Iterable[Item]) -> int:
         unique_fields=["item"],
         update_fields=["model_version", "content_hash", "vector", "updated_at"],
     )
+    # Touched for another reason than their text: noted, so that they are not looked at again.
+    ItemEmbedding.objects.filter(item__in=unchanged).update(updated_at=timezone.now())
     return len(changed)

@@ -28,6 +28,14 @@ class ItemQuerySet(models.QuerySet["Item"]):
         """Listed, and in stock where stock is counted at all."""
         return self.filter(available=True, archived_at=None).exclude(offer__stock=0)
 
+    def needs_embedding(self, model_version: str) -> Self:
+        """Never embedded by this model, or touched since; the text's hash tells if it changed."""
+        return self.filter(
+            ~Q(embedding__model_version=model_version)
+            | Q(embedding=None)
+            | Q(embedding__updated_at__lt=F("updated_at"))
+        )
+
 
 class Item(models.Model):
     """Something that can be recommended."""
@@ -77,10 +85,10 @@ class Offer(models.Model):
     """Price, currency, stock and cost of an item at a moment."""
 
     item = models.OneToOneField(Item, on_delete=models.CASCADE, primary_key=True)
-    price = models.DecimalField(max_digits=12, decimal_places=2)
-    sale_price = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    price = models.DecimalField(max_digits=16, decimal_places=4)
+    sale_price = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
     currency = models.CharField(max_length=3)
-    cost = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    cost = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
     stock = models.IntegerField(
         null=True, blank=True, help_text="Empty where stock is not counted, as for a course."
     )

@@ -1,11 +1,10 @@
 """How the API speaks: JSON bodies in, JSON out, and one shape of error."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.http import Http404, HttpRequest, JsonResponse
-from pydantic import ValidationError
+from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.renderers import BaseRenderer
 from rest_framework.response import Response

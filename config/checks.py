@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 import environ
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.utils.module_loading import import_string
 
 env = environ.Env()
@@ -29,7 +30,7 @@ def production_is_configured(**_kwargs: Any) -> list[CheckMessage]:
     ]
     if not settings.HTTPS_ONLY:
         missing.append(
-            Warning(
+            checks.Warning(
                 "HTTPS_ONLY is off: cookies and keys may travel in the clear.", id="attune.W001"
             )
         )
@@ -43,7 +44,7 @@ def the_embedder_is_known(**_kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"EMBEDDER is {settings.EMBEDDER!r}, but must be one of {', '.join(sorted(embedders))}.",
+            f"EMBEDDER is {settings.EMBEDDER!r}, not one of {', '.join(sorted(embedders))}.",
             id="attune.E005",
         )
     ]

@@ -10,6 +10,7 @@ from typing import Any
 
 import django_stubs_ext
 import environ
+from django.templatetags.static import static
 
 from config.embedded.launcher import addresses
 from config.secrets import local_secret
@@ -42,6 +43,7 @@ REDIS_URL = env.str("REDIS_URL", default="") or (
 SHARED_APPS = ["tenants", "django_tenants", "config"]
 TENANT_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -210,10 +212,15 @@ LOGIN_URL = "admin:login"
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Attune",
     "SITE_HEADER": "Attune",
-    "SITE_SUBHEADER": "Personalization with true reasons",
+    "SITE_SUBHEADER": "config.navigation.tenant_name",
     "SITE_SYMBOL": "tune",
+    "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda _request: static("tenants/admin.css")],
+    "DASHBOARD_CALLBACK": "recommendations.dashboard.add_dashboard",
+    "SIDEBAR": {"navigation": "config.navigation.sidebar"},
+    "TABS": "config.navigation.tabs",
 }
 
 # -- Everything else ------------------------------------------------------------------------------

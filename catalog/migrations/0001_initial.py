@@ -224,15 +224,15 @@ class Migration(migrations.Migration):
                         to="catalog.item",
                     ),
                 ),
-                ("price", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("price", models.DecimalField(decimal_places=4, max_digits=16)),
                 (
                     "sale_price",
-                    models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True),
+                    models.DecimalField(blank=True, decimal_places=4, max_digits=16, null=True),
                 ),
                 ("currency", models.CharField(max_length=3)),
                 (
                     "cost",
-                    models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True),
+                    models.DecimalField(blank=True, decimal_places=4, max_digits=16, null=True),
                 ),
                 (
                     "stock",

@@ -1,0 +1,46 @@
+"""Background work on the catalog."""
+
+import logging
+
+from catalog.embedding import EmbedderUnavailable, embed_items, embedder
+from catalog.importing import run_import
+from catalog.models import FeedImport, Item
+from tenants.tasks import current_schema, tenant_task
+
+logger = logging.getLogger(__name__)
+
+EMBED_BATCH = 256
+
+
+@tenant_task
+def run_feed_import(feed_import_id: int) -> None:
+    """Import an uploaded feed. Safe to run twice: the second run finds nothing to change."""
+    feed_import = FeedImport.objects.get(pk=feed_import_id)
+    if feed_import.status == FeedImport.Status.DONE:
+        return
+    feed_import.row_errors.all().delete()
+    feed_import.rows = feed_import.failed = 0
+    with feed_import.file.open("rb") as stream:
+        run_import(feed_import, stream)
+    embed_changed_items.delay_on_commit(current_schema())
+
+
+@tenant_task
+def embed_changed_items() -> None:
+    """Embed the items whose text changed since. Safe to run twice, or beside itself."""
+    embedded = 0
+    last = 0
+    while batch := list(
+        Item.objects.filter(pk__gt=last, archived_at=None)
+        .needs_embedding(embedder().version)
+        .select_related("embedding")
+        .order_by("pk")[:EMBED_BATCH]
+    ):
+        last = batch[-1].pk
+        try:
+            embedded += embed_items(batch)
+        except EmbedderUnavailable:
+            logger.exception("Items wait for their embedding: the model does not answer")
+            return
+    if embedded:
+        logger.info("Embedded %d items", embedded)
