@@ -1,13 +1,19 @@
 """For whom: shoppers, identities, consents, events, sessions and the online state."""
 
-from typing import ClassVar, Self
+from typing import Any, Self, TypeVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.cache import cache
 from django.db import models
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from catalog.models import Item
+
+M = TypeVar("M", bound=models.Model)
+
+SIGNAL_POLICY_KEY = "signal-policy"
+"""Under which `profiles.policy` caches what the rows of SignalPolicy say."""
 
 
 class Purpose(models.TextChoices):
@@ -112,7 +118,7 @@ class ConsentChange(models.Model):
         return f"{self.purpose} {'granted' if self.granted else 'withdrawn'} {self.changed_at:%F}"
 
 
-class PersonalDataQuerySet(models.QuerySet[models.Model]):
+class PersonalDataQuerySet(models.QuerySet[M]):
     """Rows about a shopper. Whoever reads them names the purpose."""
 
     def permitted_for(self, purpose: Purpose) -> Self:
@@ -164,7 +170,7 @@ class Event(models.Model):
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField(default=timezone.now)
     quantity = models.PositiveIntegerField(default=1)
-    value = models.DecimalField(max_digits=14, decimal_places=2, null=True, blank=True)
+    value = models.DecimalField(max_digits=18, decimal_places=4, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     query = models.CharField(max_length=500, blank=True)
     rating = models.FloatField(null=True, blank=True)
@@ -212,7 +218,9 @@ class ShopperState(models.Model):
         default=list,
         help_text="One entry per item and event kind; see profiles.state.HistoryEntry.",
     )
-    cart = models.JSONField(default=dict, help_text="Item id to [time put in, event id].")
+    cart = models.JSONField(
+        default=dict, help_text="items: item id to [time put in, event id]; left: item id to time."
+    )
     dismissed = ArrayField(models.BigIntegerField(), default=list)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -235,6 +243,15 @@ class SignalPolicy(models.Model):
 
     def __str__(self) -> str:
         return self.signal_kind
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        cache.delete(SIGNAL_POLICY_KEY)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        deleted = super().delete(*args, **kwargs)
+        cache.delete(SIGNAL_POLICY_KEY)
+        return deleted
 
 
 class EventImport(models.Model):

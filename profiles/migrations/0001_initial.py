@@ -19,7 +19,7 @@ CREATE TABLE profiles_event (
     occurred_at timestamptz NOT NULL,
     received_at timestamptz NOT NULL,
     quantity integer NOT NULL CHECK (quantity >= 0),
-    value numeric(14, 2),
+    value numeric(18, 4),
     currency varchar(3) NOT NULL,
     query varchar(500) NOT NULL,
     rating double precision,
@@ -184,7 +184,10 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "cart",
-                    models.JSONField(default=dict, help_text="Item id to [time put in, event id]."),
+                    models.JSONField(
+                        default=dict,
+                        help_text="items: item id to [time put in, event id]; left: item id to time.",
+                    ),
                 ),
                 (
                     "dismissed",
@@ -296,7 +299,7 @@ class Migration(migrations.Migration):
                         (
                             "value",
                             models.DecimalField(
-                                blank=True, decimal_places=2, max_digits=14, null=True
+                                blank=True, decimal_places=4, max_digits=18, null=True
                             ),
                         ),
                         ("currency", models.CharField(blank=True, max_length=3)),

@@ -1,0 +1,57 @@
+"""What the profiles API takes and answers."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from profiles.contract import ContextValue, EventInput
+from tenants.input import Input, Text
+
+MAX_EVENTS = 1_000
+
+
+class EventBatch(Input):
+    """A batch of events, each checked for itself."""
+
+    events: list[Any] = Field(min_length=1, max_length=MAX_EVENTS)
+
+
+class DocumentedEventBatch(Input):
+    """The same batch as the schema shows it."""
+
+    events: list[EventInput] = Field(min_length=1, max_length=MAX_EVENTS)
+
+
+class EventOutcome(BaseModel):
+    status: str = Field(description="stored, repeated or refused")
+    code: str | None = None
+    fields: dict[str, str] | None = None
+
+
+class EventOutcomes(BaseModel):
+    stored: int
+    repeated: int
+    refused: int
+    outcomes: list[EventOutcome] = Field(description="One for each event, in order.")
+
+
+class ConsentChoices(Input):
+    """Purposes to grant or withdraw; those left out stay as they are."""
+
+    personalization: bool | None = None
+    analytics: bool | None = None
+    marketing: bool | None = None
+    language_model: bool | None = None
+    source: Text = Field(min_length=1, description="Where the shopper chose, as 'cookie banner'.")
+
+
+class ShopperInput(Input):
+    traits: dict[str, ContextValue] | None = Field(None, max_length=100)
+    preferences: dict[str, ContextValue] | None = Field(None, max_length=100)
+
+
+class ShopperOutput(BaseModel):
+    id: str
+    traits: dict[str, Any]
+    preferences: dict[str, Any]
+    consents: dict[str, bool]

@@ -1,0 +1,11 @@
+"""Addresses of the profiles API."""
+
+from django.urls import path
+
+from profiles.api.views import ConsentsView, EventsView, ShopperView
+
+urlpatterns = [
+    path("events", EventsView.as_view(), name="events"),
+    path("shoppers/<str:shopper>", ShopperView.as_view(), name="shopper"),
+    path("shoppers/<str:shopper>/consents", ConsentsView.as_view(), name="consents"),
+]

@@ -1,0 +1,147 @@
+"""Events in; shoppers and their consents."""
+
+from collections import Counter
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from profiles.api.inputs import (
+    ConsentChoices,
+    DocumentedEventBatch,
+    EventBatch,
+    EventOutcomes,
+    ShopperInput,
+    ShopperOutput,
+)
+from profiles.consent import consents_of, record_consents
+from profiles.identity import ShopperRef, ensure_shoppers, get_shopper
+from profiles.ingest import OutcomeStatus, record_events
+from profiles.models import Purpose, Shopper
+from tenants.errors import REFUSALS, DomainError, ErrorOutput
+from tenants.input import parse_body
+from tenants.models import Scope
+
+SHOPPER_ID = OpenApiParameter(
+    "shopper", str, OpenApiParameter.PATH, description="The shop's own id of the shopper."
+)
+
+
+class EventsView(APIView):
+    required_scopes: ClassVar = {"POST": Scope.EVENTS_WRITE}
+
+    @extend_schema(
+        summary="Send events",
+        request=DocumentedEventBatch,
+        responses={200: EventOutcomes, **REFUSALS, 413: ErrorOutput},
+        examples=[
+            OpenApiExample(
+                "A view and a purchase",
+                request_only=True,
+                value={
+                    "events": [
+                        {"kind": "view", "shopper": "s-7", "item": "SKU-1", "session": "v-1"},
+                        {
+                            "kind": "purchase",
+                            "shopper": "s-7",
+                            "item": "SKU-2",
+                            "quantity": 2,
+                            "value": "49.80",
+                            "currency": "EUR",
+                            "occurred_at": "2026-05-04T10:00:00Z",
+                            "idempotency_key": "order-991-line-1",
+                        },
+                    ]
+                },
+            )
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Up to 1,000 events; each is stored, repeated or refused for itself, in order."""
+        batch = parse_body(request, EventBatch)
+        outcomes = record_events(batch.events)
+        counts = Counter(outcome.status for outcome in outcomes)
+        return Response(
+            {
+                **{status.value: counts[status] for status in OutcomeStatus},
+                "outcomes": [
+                    {"status": outcome.status, "code": outcome.code, "fields": outcome.fields}
+                    if outcome.code
+                    else {"status": outcome.status}
+                    for outcome in outcomes
+                ],
+            }
+        )
+
+
+class ShopperView(APIView):
+    required_scopes: ClassVar = {"GET": Scope.SHOPPERS_READ, "PUT": Scope.SHOPPERS_WRITE}
+
+    @extend_schema(
+        summary="Read a shopper",
+        parameters=[SHOPPER_ID],
+        responses={200: ShopperOutput, **REFUSALS, 404: ErrorOutput},
+    )
+    def get(self, request: Request, shopper: str) -> Response:
+        """What the shop told us of a shopper, and what the shopper allows."""
+        return Response(_output(get_shopper(shopper)))
+
+    @extend_schema(
+        summary="Create or change a shopper",
+        parameters=[SHOPPER_ID],
+        request=ShopperInput,
+        responses={200: ShopperOutput, **REFUSALS},
+    )
+    def put(self, request: Request, shopper: str) -> Response:
+        """Traits come from the shop, preferences from the shopper. What is left out stays."""
+        given = parse_body(request, ShopperInput)
+        found = _ensure(shopper)
+        if given.traits is not None:
+            found.traits = given.traits
+        if given.preferences is not None:
+            found.preferences = given.preferences
+        found.save(update_fields=["traits", "preferences"])
+        return Response(_output(found))
+
+
+class ConsentsView(APIView):
+    required_scopes: ClassVar = {"PUT": Scope.SHOPPERS_WRITE}
+
+    @extend_schema(
+        summary="Grant or withdraw consent",
+        parameters=[SHOPPER_ID],
+        request=ConsentChoices,
+        responses={200: ShopperOutput, **REFUSALS},
+    )
+    def put(self, request: Request, shopper: str) -> Response:
+        """In force from the next request on, on every path."""
+        choices = parse_body(request, ConsentChoices)
+        found = _ensure(shopper)
+        record_consents(
+            [found],
+            {
+                purpose: granted
+                for purpose in Purpose
+                if (granted := getattr(choices, purpose.value)) is not None
+            },
+            source=choices.source,
+        )
+        return Response(_output(found))
+
+
+def _ensure(external_id: str) -> Shopper:
+    if len(external_id) > 200 or "\x00" in external_id or not external_id.strip():
+        raise DomainError("invalid_shopper", "A shopper's id has 1 to 200 characters.")
+    ensure_shoppers([ShopperRef(known=external_id)])
+    return get_shopper(external_id)
+
+
+def _output(shopper: Shopper) -> dict[str, Any]:
+    return {
+        "id": shopper.external_id,
+        "traits": shopper.traits,
+        "preferences": shopper.preferences,
+        "consents": consents_of(shopper),
+    }

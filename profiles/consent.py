@@ -1,0 +1,101 @@
+"""What a shopper allows: recording it, and reading only what it allows."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from profiles.models import (
+    Consent,
+    ConsentChange,
+    Event,
+    PersonalDataQuerySet,
+    Purpose,
+    Shopper,
+    ShopperState,
+)
+from profiles.state import drop_states, rebuild_states
+
+
+def permitted_events(purpose: Purpose) -> PersonalDataQuerySet[Event]:
+    """The events of shoppers who grant `purpose` now. The only way to read events for use."""
+    return Event.stored.permitted_for(purpose)
+
+
+def permitted_states(purpose: Purpose) -> PersonalDataQuerySet[ShopperState]:
+    """The online states of shoppers who grant `purpose` now."""
+    return ShopperState.stored.permitted_for(purpose)
+
+
+def record_consent(
+    shopper: Shopper,
+    purpose: Purpose,
+    *,
+    granted: bool,
+    source: str,
+    now: datetime | None = None,
+) -> None:
+    """Grant or withdraw one purpose, from the next request on; see `record_consents`."""
+    record_consents([shopper], {purpose: granted}, source=source, now=now)
+
+
+def record_consents(
+    shoppers: Iterable[Shopper],
+    choices: Mapping[Purpose, bool],
+    *,
+    source: str,
+    now: datetime | None = None,
+) -> None:
+    """Grant or withdraw purposes for shoppers, and keep the change in their history.
+
+    A choice that is in force already is not a change. A withdrawal of personalization drops the
+    online state at once; a grant rebuilds it from the stored events.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        # The lock orders this against events that are being folded into the same state.
+        locked = {
+            shopper.pk: shopper
+            for shopper in Shopper.objects.select_for_update(no_key=True)
+            .filter(pk__in=[shopper.pk for shopper in shoppers])
+            .order_by("pk")
+        }
+        in_force = {
+            (consent.shopper_id, consent.purpose): consent.granted
+            for consent in Consent.objects.filter(shopper__in=locked, purpose__in=list(choices))
+        }
+        changes = [
+            ConsentChange(
+                shopper=shopper, purpose=purpose, granted=granted, source=source, changed_at=now
+            )
+            for shopper in locked.values()
+            for purpose, granted in choices.items()
+            if in_force.get((shopper.pk, purpose)) != granted
+        ]
+        ConsentChange.objects.bulk_create(changes, batch_size=5_000)
+        Consent.objects.bulk_create(
+            [
+                Consent(
+                    shopper=change.shopper,
+                    purpose=change.purpose,
+                    granted=change.granted,
+                    source=source,
+                    changed_at=now,
+                )
+                for change in changes
+            ],
+            batch_size=5_000,
+            update_conflicts=True,
+            unique_fields=["shopper", "purpose"],
+            update_fields=["granted", "source", "changed_at"],
+        )
+        personalization = [c for c in changes if c.purpose == Purpose.PERSONALIZATION]
+        drop_states([c.shopper_id for c in personalization if not c.granted])
+        rebuild_states([c.shopper_id for c in personalization if c.granted])
+
+
+def consents_of(shopper: Shopper) -> dict[str, bool]:
+    """Every purpose, and whether the shopper grants it now."""
+    granted = dict(shopper.consents.values_list("purpose", "granted"))
+    return {purpose.value: granted.get(purpose.value, False) for purpose in Purpose}

@@ -1,0 +1,40 @@
+"""What each kind of signal may do for this tenant: rank, and be cited."""
+
+from dataclasses import dataclass
+
+from django.core.cache import cache
+
+from profiles.models import SIGNAL_POLICY_KEY, SignalPolicy
+from profiles.signals import SignalKind
+
+CACHED_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The kinds of signal that ranking may use, and those that a reason may name."""
+
+    may_rank: frozenset[str]
+    may_cite: frozenset[str]
+
+
+def signal_policy() -> Policy:
+    """The tenant's policy; everything is allowed that no row forbids. One cache read."""
+    policy: Policy | None = cache.get(SIGNAL_POLICY_KEY)
+    if policy is None:
+        rows = {row.signal_kind: row for row in SignalPolicy.objects.all()}
+        may_rank = {k for k in SignalKind if k not in rows or rows[k].may_rank}
+        policy = Policy(
+            may_rank=frozenset(map(str, may_rank)),
+            # What did not rank did not contribute, so it cannot be a reason either.
+            may_cite=frozenset(str(k) for k in may_rank if k not in rows or rows[k].may_cite),
+        )
+        cache.set(SIGNAL_POLICY_KEY, policy, CACHED_SECONDS)
+    return policy
+
+
+def set_signal_policy(kind: SignalKind, *, may_rank: bool, may_cite: bool) -> None:
+    """Allow or forbid a kind of signal, from the next request on."""
+    SignalPolicy.objects.update_or_create(
+        signal_kind=kind, defaults={"may_rank": may_rank, "may_cite": may_cite}
+    )

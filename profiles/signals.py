@@ -1,0 +1,76 @@
+"""What is evidence about a shopper: kinds of signal, and the folding of events into signals."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SECONDS_PER_DAY = 86_400.0
+HALF_LIFE_DAYS = 180.0
+"""How long it takes for a stored strength to halve."""
+
+
+class SignalKind(StrEnum):
+    """Every kind of signal that a ledger may name. Values are API."""
+
+    VIEW = "view"
+    CLICK = "click"
+    WISHLIST = "wishlist"
+    ADD_TO_CART = "add_to_cart"
+    PURCHASE = "purchase"
+    RATING = "rating"
+    REVIEW = "review"
+    CONTEXT_ITEM = "context_item"
+    CART_ITEM = "cart_item"
+    POPULAR = "popular"
+    TRENDING = "trending"
+    RULE = "rule"
+
+
+HISTORY_KINDS = frozenset(
+    {
+        SignalKind.VIEW,
+        SignalKind.CLICK,
+        SignalKind.WISHLIST,
+        SignalKind.ADD_TO_CART,
+        SignalKind.PURCHASE,
+        SignalKind.RATING,
+        SignalKind.REVIEW,
+    }
+)
+"""Kinds that are events about an item; their value is the event kind's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """All events of one kind by one shopper on one item, folded into three numbers.
+
+    `strength` is the sum of 2^(-age / half-life) over the events, as of `last_at` (seconds
+    since 1970, UTC); `count` is how many events there were; `event_id` is the latest of them.
+    """
+
+    item: int
+    kind: str
+    strength: float
+    last_at: float
+    count: int
+    event_id: int | None = None
+
+
+def fold_event(
+    signal: Signal | None, *, item: int, kind: str, at: float, event_id: int | None = None
+) -> Signal:
+    """The signal after one more event at `at`; events may come in any order.
+
+    A late event adds what is left of it at the signal's `last_at`, so the result does not
+    depend on the order of arrival.
+    """
+    if signal is None:
+        return Signal(item, kind, strength=1.0, last_at=at, count=1, event_id=event_id)
+    last_at = max(at, signal.last_at)
+    strength = faded(signal.strength, last_at - signal.last_at) + faded(1.0, last_at - at)
+    latest = event_id if at >= signal.last_at else signal.event_id
+    return Signal(item, kind, strength, last_at, signal.count + 1, latest)
+
+
+def faded(strength: float, seconds: float) -> float:
+    """What is left of a strength after some seconds."""
+    return strength * 2.0 ** (-seconds / SECONDS_PER_DAY / HALF_LIFE_DAYS)
