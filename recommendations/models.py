@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.cache import cache
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -16,7 +17,33 @@ from profiles.models import Shopper
 DECISION_RETENTION = timedelta(days=90)
 
 
-class Placement(models.Model):
+class CachedInPlacementSettings(models.Model):
+    """A row that `recommendations.placements` caches: changing it drops what is cached."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        forget_placement_settings()
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        deleted = super().delete(*args, **kwargs)
+        forget_placement_settings()
+        return deleted
+
+
+def placement_cache_key(code: str) -> str:
+    return f"placement:{code}"
+
+
+def forget_placement_settings() -> None:
+    """Drop what is cached of every placement: the next request reads it anew."""
+    codes = Placement.objects.values_list("code", flat=True)
+    cache.delete_many([placement_cache_key(code) for code in codes])
+
+
+class Placement(CachedInPlacementSettings):
     """A spot that recommendations are for. Its question decides how items are scored."""
 
     class Question(models.TextChoices):
@@ -50,16 +77,16 @@ class Placement(models.Model):
 
 
 class MerchandisingRuleQuerySet(models.QuerySet["MerchandisingRule"]):
-    def in_force(self, now: datetime) -> Self:
-        return self.filter(
-            Q(starts_at=None) | Q(starts_at__lte=now),
-            Q(ends_at=None) | Q(ends_at__gt=now),
-            active=True,
-        )
+    def not_over(self, now: datetime) -> Self:
+        """In force now, or going to be."""
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=now), active=True)
+
+    def for_placement(self, placement: Placement) -> Self:
+        return self.filter(Q(placement=None) | Q(placement=placement))
 
 
-class MerchandisingRule(models.Model):
-    """What the merchant wants seen more, less, first or not at all. Shows in the ledger as itself."""
+class MerchandisingRule(CachedInPlacementSettings):
+    """What the merchant wants seen more, less, first or not at all; in the ledger as itself."""
 
     class Kind(models.TextChoices):
         PIN = "pin", "Pin to the top"

@@ -30,13 +30,15 @@ def export_tenant(tenant: Tenant, path: Path) -> int:
     Returns the number of tables. Raises FileExistsError when `path` is there already.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    isolated = connection.in_atomic_block  # then the caller's isolation level holds
     with (
         schema_context(tenant.schema_name),
         transaction.atomic(),
         zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive,
         connection.cursor() as cursor,
     ):
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        if not isolated:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute(TABLES, [tenant.schema_name])
         tables = [name for (name,) in cursor.fetchall()]
         for table in tables:

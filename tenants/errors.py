@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
 
 
 class ErrorKind(StrEnum):
@@ -32,3 +35,15 @@ class DomainError(Exception):
         self.detail = detail
         self.kind = kind
         self.fields = dict(fields or {})
+
+
+class ErrorOutput(BaseModel):
+    """Every refusal of the API: a code for programs and a sentence for people."""
+
+    code: str
+    detail: str
+    fields: dict[str, str] | None = None
+
+
+REFUSALS: dict[int, Any] = dict.fromkeys((400, 401, 403, 429), ErrorOutput)
+"""What any operation may answer besides its own; for `extend_schema`."""

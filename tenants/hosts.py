@@ -7,8 +7,7 @@ from django_tenants.utils import get_public_schema_name, schema_context
 
 from tenants.models import Domain, Tenant
 
-CACHED_FOR = timedelta(minutes=5)
-UNKNOWN = "unknown"
+CACHED_FOR = timedelta(hours=1)
 
 
 def _cache_key(host: str) -> str:

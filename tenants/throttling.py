@@ -2,6 +2,7 @@
 
 import logging
 from functools import cache
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import connection
@@ -11,9 +12,12 @@ from limits.strategies import FixedWindowRateLimiter
 from redis.exceptions import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 
 from tenants.keys import KeyHolder
+
+if TYPE_CHECKING:
+    # rest_framework.views reads the settings that name this module.
+    from rest_framework.views import APIView
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +35,7 @@ class ApiKeyThrottle(BaseThrottle):
 
     _wait: float | None = None
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         if not isinstance(request.user, KeyHolder):
             return True
         limit = RateLimitItemPerMinute(request.user.requests_per_minute)

@@ -49,14 +49,16 @@ class ApiClient:
     ) -> HttpResponse:
         headers = {"Authorization": f"Bearer {self.key if key is None else key}"}
         data = body if isinstance(body, (str, bytes)) else json.dumps(body)
-        response: HttpResponse = self.client.generic(
-            method,
-            path,
-            "" if body is None else data,
-            content_type="application/json",
-            headers={**headers, "Host": self.host, **extra.pop("headers", {})},
-            **extra,
-        )
+        # A request ends in the public schema; the test goes on where it was.
+        with schema_context(connection.schema_name):
+            response: HttpResponse = self.client.generic(
+                method,
+                path,
+                "" if body is None else data,
+                content_type="application/json",
+                headers={**headers, "Host": self.host, **extra.pop("headers", {})},
+                **extra,
+            )
         return response
 
     def get(self, path: str, **query: Any) -> HttpResponse:

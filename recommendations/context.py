@@ -1,0 +1,148 @@
+"""What we know and may use for one request: the shopper, the page, the settings."""
+
+import logging
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from django.db import DatabaseError
+from django.utils import timezone
+
+from catalog.models import Item
+from profiles.consent import permitted_states
+from profiles.identity import ShopperRef
+from profiles.models import Identity, Purpose
+from profiles.policy import Policy, signal_policy
+from profiles.signals import Signal, SignalKind
+from profiles.state import cart_signals, signals_from
+from recommendations.fallbacks import Fallback, note_fallback
+from recommendations.models import Placement
+from recommendations.placements import placement_settings
+from recommendations.scoring import OWNED_KINDS
+from recommendations.values import PlacementSettings, RecommendationRequest
+from tenants.errors import DomainError
+
+logger = logging.getLogger(__name__)
+
+
+def build_request(
+    placement: str,
+    *,
+    shopper: ShopperRef | None = None,
+    item: str | None = None,
+    cart_items: Sequence[str] | None = None,
+    limit: int = 10,
+    now: datetime | None = None,
+) -> RecommendationRequest:
+    """Read what a slate for this shopper and page may be made of. One or two queries.
+
+    Without consent for personalization nothing of the shopper is read. A shopper whose state
+    cannot be read is served as a new one. `cart_items` replace the cart known from events.
+    Raises DomainError `unknown_placement`, `unknown_item` or `item_missing`.
+    """
+    now = now or timezone.now()
+    settings = placement_settings(placement)
+    if settings.question == Placement.Question.ITEM and item is None:
+        raise DomainError(
+            "item_missing",
+            "This placement is about an item.",
+            fields={"item": "The id of the item on the page."},
+        )
+    policy = signal_policy()
+    fallbacks: list[str] = []
+    page = _items_on_page([name for name in (item, *(cart_items or ())) if name])
+    context_ids = [page[item]] if item else []
+    given_cart = [page[name] for name in cart_items or () if name in page]
+    try:
+        known = _read_shopper(shopper) if shopper else None
+    except DatabaseError:
+        note_fallback(Fallback.SHOPPER)
+        fallbacks.append(Fallback.SHOPPER)
+        known = None
+    history = signals_from(known.history) if known else []
+    cart = cart_signals(known.cart) if known and cart_items is None else []
+    cart += [_page_signal(SignalKind.CART_ITEM, item_id, now) for item_id in given_cart]
+    context = [_page_signal(SignalKind.CONTEXT_ITEM, item_id, now) for item_id in context_ids]
+    owned = frozenset(signal.item for signal in history if signal.kind in OWNED_KINDS)
+    return RecommendationRequest(
+        placement=settings,
+        blend=settings.params.blend("home" if settings.repeats_purchases else "discovery"),
+        rules=tuple(rule for rule in settings.rules if rule.in_force(now)),
+        limit=limit,
+        now=now,
+        policy=policy,
+        shopper_id=known.shopper_id if known else None,
+        personalized=bool(history or cart),
+        signals=_usable(settings, policy, history=history, cart=cart, context=context),
+        context_item_ids=frozenset(context_ids),
+        cart_item_ids=frozenset(signal.item for signal in cart),
+        owned_item_ids=frozenset() if settings.repeats_purchases else owned,
+        dismissed_item_ids=frozenset(known.dismissed) if known else frozenset(),
+        fallbacks=tuple(fallbacks),
+    )
+
+
+def _usable(
+    settings: PlacementSettings,
+    policy: Policy,
+    *,
+    history: Collection[Signal],
+    cart: Collection[Signal],
+    context: Collection[Signal],
+) -> tuple[Signal, ...]:
+    """The signals that this placement ranks by, as far as the policy lets their kind rank."""
+    asked = {
+        Placement.Question.HOME: (*history,),
+        Placement.Question.ITEM: (*context, *history),
+        Placement.Question.CART: (*cart, *history),
+    }[Placement.Question(settings.question)]
+    return tuple(signal for signal in asked if signal.kind in policy.may_rank)
+
+
+def _page_signal(kind: SignalKind, item_id: int, now: datetime) -> Signal:
+    return Signal(item_id, kind, strength=1.0, last_at=now.timestamp(), count=1)
+
+
+class _KnownShopper:
+    """A permitted online state. Plain, for it is made on every request."""
+
+    __slots__ = ("cart", "dismissed", "history", "shopper_id")
+
+    def __init__(
+        self,
+        shopper_id: int,
+        history: list[list[object]],
+        cart: dict[str, object],
+        dismissed: list[int],
+    ) -> None:
+        self.shopper_id = shopper_id
+        self.history = history
+        self.cart = cart
+        self.dismissed = dismissed
+
+
+def _read_shopper(ref: ShopperRef) -> _KnownShopper | None:
+    """The state of a shopper who grants personalization; None for anyone else. One query."""
+    kind, value = (
+        (Identity.Kind.KNOWN, ref.known) if ref.known else (Identity.Kind.ANONYMOUS, ref.anonymous)
+    )
+    row = (
+        permitted_states(Purpose.PERSONALIZATION)
+        .filter(shopper__identities__kind=kind, shopper__identities__value=value)
+        .values_list("shopper_id", "history", "cart", "dismissed")
+        .first()
+    )
+    return _KnownShopper(*row) if row else None
+
+
+def _items_on_page(external_ids: Collection[str]) -> dict[str, int]:
+    """Item ids of what the storefront says is on the page or in the cart. Raises `unknown_item`."""
+    if not external_ids:
+        return {}
+    found = dict(Item.objects.filter(external_id__in=external_ids).values_list("external_id", "id"))
+    if missing := [name for name in external_ids if name not in found]:
+        raise DomainError(
+            "unknown_item",
+            "There is no such item.",
+            fields={"item": f"Unknown: {', '.join(name[:50] for name in missing[:5])}."},
+        )
+    return found

@@ -1,0 +1,29 @@
+"""Which layers can be out, and how that is noted: in the log, a counter and the decision."""
+
+import logging
+from enum import StrEnum
+
+from prometheus_client import Counter
+
+logger = logging.getLogger(__name__)
+
+FALLBACKS = Counter(
+    "attune_fallbacks_total", "Requests answered without one of the layers.", ["layer"]
+)
+
+
+class Fallback(StrEnum):
+    """What a slate was made without. Values are API."""
+
+    SHOPPER = "shopper_state"
+    NEIGHBORS = "neighbors"
+    CONTENT = "content"
+    RANKING = "ranking"
+    DATABASE = "database"
+    DECISION_LOG = "decision_log"
+
+
+def note_fallback(layer: Fallback) -> None:
+    """Count and log that a layer was out; call it where its exception is caught."""
+    FALLBACKS.labels(layer=layer).inc()
+    logger.exception("Served without %s", layer)

@@ -1,0 +1,213 @@
+"""Keeping what was served: decisions go to a buffer while the shopper waits, to tables after.
+
+The buffer is a list in Valkey, with its append-only file as good as on disk; one Celery task
+moves it to Postgres. A decision is never lost by that task: it removes what it has committed.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import DatabaseError, connection, transaction
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
+
+from catalog.models import Item
+from profiles.models import Shopper
+from recommendations.fallbacks import Fallback, note_fallback
+from recommendations.models import Decision, Impression
+from recommendations.values import Slate, relevance
+from tenants.errors import DomainError, ErrorKind
+from tenants.tasks import current_schema
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+
+
+def record_served(slate: Slate) -> None:
+    """Note the decision. One write to the buffer; straight to the tables when that is out.
+
+    Never raises: an answer that is ready is not withheld because it cannot be noted.
+    """
+    entry = orjson.dumps(_compact(slate))
+    try:
+        get_redis_connection("default").rpush(buffer_key(), entry)
+    except RedisError:
+        try:
+            _write([entry])
+        except DatabaseError:
+            note_fallback(Fallback.DECISION_LOG)
+
+
+def buffer_key() -> str:
+    return f"{current_schema()}:decisions"
+
+
+def write_decisions() -> int:
+    """Move what is buffered to the tables; how many decisions that were.
+
+    Safe to interrupt and to run twice: what was written but not yet removed is recognized by its
+    id, and an entry is removed by what it says, so two writers cannot remove more than they wrote.
+    """
+    buffer = get_redis_connection("default")
+    written = 0
+    while entries := buffer.lrange(buffer_key(), 0, BATCH - 1):
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [buffer_key()])
+            _write(entries)
+        with buffer.pipeline() as pipeline:
+            for entry in entries:
+                pipeline.lrem(buffer_key(), 1, entry)
+            written += sum(pipeline.execute())
+    return written
+
+
+def get_decision(decision_id: UUID) -> Decision:
+    """A decision, also one still in the buffer. Raises DomainError `unknown_decision`."""
+    decision = Decision.objects.filter(pk=decision_id).first()
+    if decision is None:
+        try:
+            write_decisions()
+        except RedisError:
+            logger.exception("The buffer of decisions is out")
+        decision = Decision.objects.filter(pk=decision_id).first()
+    if decision is None:
+        raise DomainError(
+            "unknown_decision", "There is no such decision.", kind=ErrorKind.NOT_FOUND
+        )
+    return decision
+
+
+def delete_expired(now: datetime) -> int:
+    """Delete decisions past their retention, with their impressions; how many that were."""
+    _, by_model = Decision.objects.expired(now).delete()
+    return by_model.get("recommendations.Decision", 0)
+
+
+def _compact(slate: Slate) -> dict[str, Any]:
+    """A slate for the buffer. Signals are listed once, for most of them speak for many items."""
+    signals: dict[Any, int] = {}
+    items = []
+    for served in slate.items:
+        ledger = [
+            [signals.setdefault(c.signal, len(signals)), c.generator, c.amount]
+            for c in served.ledger
+        ]
+        reason = served.reason
+        items.append(
+            {
+                "item_id": served.item_id,
+                "external_id": served.external_id,
+                "title": served.title,
+                "image": served.image,
+                "score": served.score,
+                "ledger": ledger,
+                "reason": reason
+                and {"kind": reason.kind, "text": reason.text, "cited": reason.cited},
+            }
+        )
+    return {
+        "id": str(slate.decision_id),
+        "placement": slate.placement,
+        "shopper_id": slate.shopper_id,
+        "served_at": slate.served_at.timestamp(),
+        "ranker_version": slate.ranker_version,
+        "fallbacks": slate.fallbacks,
+        "latency_ms": slate.latency_ms,
+        "context": slate.context,
+        "candidates": slate.candidates,
+        "signals": [[s.kind, s.item_id, s.event_id, s.at, s.events, s.name] for s in signals],
+        "items": items,
+    }
+
+
+def _write(entries: Iterable[bytes]) -> None:
+    compact = [orjson.loads(entry) for entry in entries]
+    named = {signal[1] for entry in compact for signal in entry["signals"] if signal[1]}
+    served = {item["item_id"] for entry in compact for item in entry["items"]}
+    items = {
+        pk: (external_id, title)
+        for pk, external_id, title in Item.objects.filter(pk__in=named | served).values_list(
+            "pk", "external_id", "title"
+        )
+    }
+    # A shopper erased in between takes the decision's link along, an item its impressions.
+    shoppers = set(
+        Shopper.objects.filter(
+            pk__in={entry["shopper_id"] for entry in compact if entry["shopper_id"]}
+        ).values_list("pk", flat=True)
+    )
+    Decision.objects.bulk_create(
+        [_decision(entry, items, shoppers) for entry in compact], ignore_conflicts=True
+    )
+    Impression.objects.bulk_create(
+        [
+            Impression(
+                decision_id=entry["id"],
+                item_id=item["item_id"],
+                position=position,
+                score=item["score"],
+                reason_kind=item["reason"]["kind"] if item["reason"] else "",
+            )
+            for entry in compact
+            for position, item in enumerate(entry["items"])
+            if item["item_id"] in items
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _decision(
+    entry: dict[str, Any], items: dict[int, tuple[str, str]], shoppers: set[int]
+) -> Decision:
+    signals = [_signal(*signal, items=items) for signal in entry["signals"]]
+    return Decision(
+        id=entry["id"],
+        placement=entry["placement"],
+        shopper_id=entry["shopper_id"] if entry["shopper_id"] in shoppers else None,
+        served_at=datetime.fromtimestamp(entry["served_at"], UTC),
+        ranker_version=entry["ranker_version"],
+        fallbacks=entry["fallbacks"],
+        latency_ms=entry["latency_ms"],
+        context=entry["context"],
+        candidates=entry["candidates"],
+        slate=[
+            {
+                **{name: value for name, value in item.items() if name != "ledger"},
+                "relevance": relevance(item["score"]),
+                "contributions": [
+                    {"generator": generator, "signal": signals[index], "amount": amount}
+                    for index, generator, amount in item["ledger"]
+                ],
+            }
+            for item in entry["items"]
+        ],
+    )
+
+
+def _signal(
+    kind: str,
+    item_id: int | None,
+    event_id: int | None,
+    at: float | None,
+    events: int,
+    name: str | None,
+    *,
+    items: dict[int, tuple[str, str]],
+) -> dict[str, Any]:
+    external_id, title = items.get(item_id or 0, (None, None))
+    return {
+        "kind": kind,
+        "item_id": item_id,
+        "item": external_id,
+        "title": title,
+        "event_id": event_id,
+        "at": datetime.fromtimestamp(at, UTC).isoformat() if at else None,
+        "events": events,
+        "name": name,
+    }

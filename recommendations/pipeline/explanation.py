@@ -1,0 +1,78 @@
+"""From a ledger to the one sentence that is shown: the strongest contribution that may be cited."""
+
+from collections.abc import Mapping, Sequence
+
+from profiles.policy import Policy
+from profiles.signals import SignalKind
+from recommendations.values import Contribution, Reason
+
+NEIGHBOR_WORDS = {
+    SignalKind.PURCHASE: "Because you bought {title}",
+    SignalKind.VIEW: "Because you looked at {title}",
+    SignalKind.CLICK: "Because you looked at {title}",
+    SignalKind.WISHLIST: "Because {title} is on your wishlist",
+    SignalKind.ADD_TO_CART: "Because you put {title} in your cart",
+    SignalKind.RATING: "Because you rated {title}",
+    SignalKind.REVIEW: "Because you reviewed {title}",
+    SignalKind.CONTEXT_ITEM: "Often chosen with {title}",
+    SignalKind.CART_ITEM: "Goes with {title} in your cart",
+}
+CONTENT_WORDS = {
+    SignalKind.PURCHASE: "Similar to {title}, which you bought",
+    SignalKind.VIEW: "Similar to {title}, which you looked at",
+    SignalKind.CLICK: "Similar to {title}, which you looked at",
+    SignalKind.WISHLIST: "Similar to {title} on your wishlist",
+    SignalKind.ADD_TO_CART: "Similar to {title}, which you put in your cart",
+    SignalKind.RATING: "Similar to {title}, which you rated",
+    SignalKind.REVIEW: "Similar to {title}, which you reviewed",
+    SignalKind.CONTEXT_ITEM: "Similar to {title}",
+    SignalKind.CART_ITEM: "Similar to {title} in your cart",
+}
+OWN_WORDS = {
+    SignalKind.PURCHASE: "You bought this before",
+    SignalKind.VIEW: "You looked at this before",
+    SignalKind.CLICK: "You looked at this before",
+    SignalKind.WISHLIST: "It is on your wishlist",
+    SignalKind.ADD_TO_CART: "You put this in your cart before",
+    SignalKind.RATING: "You rated this before",
+    SignalKind.REVIEW: "You reviewed this before",
+}
+WORDS: Mapping[str, Mapping[SignalKind, str]] = {
+    "neighbors": NEIGHBOR_WORDS,
+    "content": CONTENT_WORDS,
+    "buy_again": OWN_WORDS,
+    "revisit": OWN_WORDS,
+    "popularity": {SignalKind.POPULAR: "Popular this month"},
+    "trend": {SignalKind.TRENDING: "Trending this week"},
+    "rule": {SignalKind.RULE: "Featured by the shop"},
+}
+
+
+def explain(
+    ledger: Sequence[Contribution], *, policy: Policy, named: Mapping[int, tuple[str, str]]
+) -> Reason | None:
+    """The reason for an item: its strongest contribution that may be cited and can be worded.
+
+    None when nothing may be cited; better no reason than one that is not the truth. `ledger` is
+    ordered from the strongest down, `named` holds external id and title of items a reason may name.
+    """
+    for position, contribution in enumerate(ledger):
+        signal = contribution.signal
+        if contribution.amount <= 0 or signal.kind not in policy.may_cite:
+            continue
+        words = WORDS[contribution.generator].get(SignalKind(signal.kind))
+        if words is None:
+            continue
+        _, title = named.get(signal.item_id or 0, (None, None))
+        if "{title}" in words and title is None:
+            continue
+        return Reason(signal.kind, words.format(title=title), (position,))
+    return None
+
+
+def to_be_named(ledger: Sequence[Contribution], *, policy: Policy) -> int | None:
+    """The item that the reason for this ledger names, so that its title can be read."""
+    for contribution in ledger:
+        if contribution.amount > 0 and contribution.signal.kind in policy.may_cite:
+            return contribution.signal.item_id
+    return None

@@ -1,0 +1,69 @@
+"""What is served when nothing can be ranked: the merchant's list, or what was served last."""
+
+from django.core.cache import cache
+from django.db import connection
+
+from recommendations.pipeline.hydration import hydrate
+from recommendations.values import RecommendationRequest, ServedItem, Slate
+
+NEWEST = """
+    SELECT i.id FROM catalog_item i LEFT JOIN catalog_offer o ON o.item_id = i.id
+    WHERE i.available AND i.archived_at IS NULL AND (o.stock IS NULL OR o.stock > 0)
+      AND (cardinality(%(static)s::bigint[]) = 0 OR i.id = ANY(%(static)s::bigint[]))
+      AND NOT i.id = ANY(%(excluded)s::bigint[])
+    ORDER BY array_position(%(static)s::bigint[], i.id), i.id DESC LIMIT %(limit)s
+"""
+
+# The last good slate of each tenant and placement, for the case that cache and database are out
+# at once. Bounded by placements times tenants of this process; holds nothing personal.
+_remembered: dict[tuple[str, str], tuple[ServedItem, ...]] = {}
+
+REMEMBERED_SECONDS = 24 * 3600
+
+
+def static_items(request: RecommendationRequest) -> list[ServedItem]:
+    """The placement's own list, or the newest items; eligible ones only. Two queries."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            NEWEST,
+            {
+                "static": list(request.placement.static_item_ids),
+                "excluded": list(request.excluded_item_ids),
+                "limit": request.limit,
+            },
+        )
+        ids = [item_id for (item_id,) in cursor.fetchall()]
+    hydrated = hydrate(ids)
+    return [hydrated.items[item_id] for item_id in ids if item_id in hydrated.items]
+
+
+def last_items(request: RecommendationRequest) -> list[ServedItem]:
+    """What this placement last served to a shopper it knew nothing of; maybe nothing.
+
+    Offers are as they were then, so prices are left out: a promise is never made from memory.
+    """
+    items = _remembered.get(_place(request.placement.code)) or cache.get(
+        _key(request.placement.code)
+    )
+    return [
+        item.without_offer()
+        for item in items or ()
+        if item.item_id not in request.excluded_item_ids
+    ][: request.limit]
+
+
+def remember(slate: Slate) -> None:
+    """Keep a slate that holds nothing personal for a time when nothing can be read."""
+    place = _place(slate.placement)
+    if len(_remembered.get(place, ())) < len(slate.items):
+        items = tuple(item.with_ledger(()) for item in slate.items)
+        _remembered[place] = items
+        cache.set(_key(slate.placement), items, REMEMBERED_SECONDS)
+
+
+def _place(placement: str) -> tuple[str, str]:
+    return connection.schema_name, placement
+
+
+def _key(placement: str) -> str:
+    return f"last-slate:{placement}"

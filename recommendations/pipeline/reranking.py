@@ -1,0 +1,57 @@
+"""Stage 3: from a ranking to a slate. Order only: nothing here touches a score."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from recommendations.values import Candidate
+
+
+def one_per_group(ranked: Sequence[Candidate]) -> list[Candidate]:
+    """Of each variant group the best item, so that a slate never shows one shoe three times."""
+    seen: set[str] = set()
+    kept = []
+    for candidate in ranked:
+        if candidate.group_id and candidate.group_id in seen:
+            continue
+        seen.add(candidate.group_id)
+        kept.append(candidate)
+    return kept
+
+
+def pins_first(ranked: Sequence[Candidate]) -> list[Candidate]:
+    """Pinned items before the others, both in their order."""
+    return sorted(ranked, key=lambda candidate: not candidate.pinned)
+
+
+def diversify(ranked: Sequence[Candidate], *, limit: int, diversity: float) -> list[Candidate]:
+    """Pick `limit` candidates by maximal marginal relevance over categories.
+
+    A candidate's score, scaled to 0-1 within `ranked`, is discounted for each item of its
+    category picked already (Carbonell and Goldstein 1998, with category as the similarity).
+    `diversity` 0 keeps the order of relevance; 1 alternates categories whenever it can. Pinned
+    items keep their place. Ties go to the earlier candidate, so equal input gives equal output.
+    """
+    picked = [candidate for candidate in ranked if candidate.pinned][:limit]
+    rest = [candidate for candidate in ranked if not candidate.pinned]
+    if diversity <= 0 or not rest:
+        return [*picked, *rest][:limit]
+    top = max(candidate.score for candidate in rest)
+    bottom = min(candidate.score for candidate in rest)
+    span = (top - bottom) or 1.0
+    # Only the best can be reached: beyond this depth no discount lifts a candidate into the slate.
+    rest = rest[: max(limit * 5, 50)]
+    seen = Counter(candidate.category for candidate in picked if candidate.category)
+    while rest and len(picked) < limit:
+        best = max(
+            range(len(rest)),
+            key=lambda position: (
+                (1 - diversity) * (rest[position].score - bottom) / span
+                - diversity * (1 - 1 / (1 + seen[rest[position].category])),
+                -position,
+            ),
+        )
+        candidate = rest.pop(best)
+        if candidate.category:
+            seen[candidate.category] += 1
+        picked.append(candidate)
+    return picked

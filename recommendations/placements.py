@@ -1,0 +1,85 @@
+"""What a placement needs before a request, cached and dropped when any of it changes."""
+
+from datetime import timedelta
+
+from django.core.cache import cache
+from django.utils import timezone
+
+from recommendations.models import MerchandisingRule, Placement, RankerVersion, placement_cache_key
+from recommendations.scoring import ScoringParams
+from recommendations.training.recipe import Recipe
+from recommendations.values import PlacementSettings, Rule
+from tenants.errors import DomainError
+
+# Long, because saving a placement or rule and promoting a ranker version drop it at once.
+CACHED_FOR = timedelta(hours=1)
+
+DEFAULT_PLACEMENTS = (
+    ("home", Placement.Question.HOME, 0.3),
+    ("buy-again", Placement.Question.HOME, 0.0),
+    ("item", Placement.Question.ITEM, 0.2),
+    ("cart", Placement.Question.CART, 0.3),
+)
+
+
+def ensure_default_placements() -> None:
+    """The placements that every new tenant has. Those that exist stay as they are."""
+    for code, question, diversity in DEFAULT_PLACEMENTS:
+        Placement.objects.get_or_create(
+            code=code,
+            defaults={
+                "question": question,
+                "diversity": diversity,
+                "repeats_purchases": code == "buy-again",
+            },
+        )
+
+
+def placement_settings(code: str) -> PlacementSettings:
+    """The settings of a placement. One cache read, or four queries at a miss.
+
+    Raises DomainError `unknown_placement`.
+    """
+    settings: PlacementSettings | None = cache.get(placement_cache_key(code))
+    if settings is None:
+        settings = _load(code)
+        cache.set(placement_cache_key(code), settings, CACHED_FOR.total_seconds())
+    return settings
+
+
+def _load(code: str) -> PlacementSettings:
+    if not Placement.objects.exists():
+        ensure_default_placements()
+    placement = Placement.objects.filter(code=code, active=True).first()
+    if placement is None:
+        known = ", ".join(Placement.objects.filter(active=True).values_list("code", flat=True))
+        raise DomainError(
+            "unknown_placement",
+            "There is no such placement.",
+            fields={"placement": f"One of {known}." if known else "This shop has none yet."},
+        )
+    rules = MerchandisingRule.objects.not_over(timezone.now()).for_placement(placement)
+    live = RankerVersion.objects.live().first()
+    return PlacementSettings(
+        code=placement.code,
+        question=placement.question,
+        diversity=placement.diversity,
+        repeats_purchases=placement.repeats_purchases,
+        static_item_ids=tuple(placement.static_items.values_list("pk", flat=True)),
+        rules=tuple(
+            Rule(
+                rule.pk,
+                rule.name,
+                rule.kind,
+                rule.item_id,
+                rule.category,
+                rule.brand,
+                rule.amount,
+                rule.starts_at,
+                rule.ends_at,
+            )
+            for rule in rules
+        ),
+        ranker_version=live.pk if live else None,
+        params=Recipe.from_json(live.params).scoring if live else ScoringParams(),
+    )

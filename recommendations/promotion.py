@@ -1,0 +1,36 @@
+"""Which ranker version serves: promoting one retires the one before."""
+
+from django.db import transaction
+
+from recommendations.models import RankerVersion, forget_placement_settings
+from tenants.errors import DomainError, ErrorKind
+
+PROMOTABLE = frozenset({RankerVersion.Status.CANDIDATE, RankerVersion.Status.RETIRED})
+"""What may go live: a version that was trained to its end."""
+
+
+def promote(version: RankerVersion, *, note: str = "") -> RankerVersion:
+    """Make `version` live and retire the live one, in one transaction; the promoted row.
+
+    `note` is added to the version's own. Promoting the live version changes nothing. Raises
+    DomainError `not_promotable` for one that is in training or failed.
+    """
+    with transaction.atomic():
+        # All of them, in one order: of two promotions at a time the second waits and then sees
+        # what the first did, instead of meeting it at the constraint of one live version.
+        locked = RankerVersion.objects.select_for_update().order_by("pk").in_bulk()
+        promoted = locked[version.pk]
+        if promoted.status == RankerVersion.Status.LIVE:
+            return promoted
+        if promoted.status not in PROMOTABLE:
+            raise DomainError(
+                "not_promotable",
+                f"{promoted} is {promoted.get_status_display().lower()}, so it cannot serve.",
+                kind=ErrorKind.CONFLICT,
+            )
+        RankerVersion.objects.live().update(status=RankerVersion.Status.RETIRED)
+        promoted.status = RankerVersion.Status.LIVE
+        promoted.note = "\n".join(part for part in (promoted.note, note) if part)
+        promoted.save(update_fields=["status", "note"])
+        transaction.on_commit(forget_placement_settings)
+    return promoted

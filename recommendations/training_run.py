@@ -1,0 +1,194 @@
+"""One training run: events in, a ranker version out, live only if it is no worse."""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+import numpy as np
+from django.db import connection, transaction
+from django.db.models import Case, FloatField, QuerySet, Value, When
+from django.db.models.functions import Extract
+
+from profiles.consent import permitted_events
+from profiles.models import Event, Purpose
+from profiles.signals import HISTORY_KINDS
+from recommendations.models import ItemFacts, ItemNeighbors, RankerVersion
+from recommendations.promotion import promote
+from recommendations.training.fit import FittedRanker, evaluate_on_split, fit
+from recommendations.training.holdout import Quality
+from recommendations.training.log import InteractionLog
+from recommendations.training.popularity import item_facts
+from recommendations.training.ranker import Ranker
+from recommendations.training.recipe import Recipe, TrainingParams
+
+KINDS = tuple(sorted(map(str, HISTORY_KINDS)))
+READ_BATCH = 50_000
+RETIRED_KEPT = 3
+"""How many retired versions keep their neighbors, to be promoted again."""
+
+TOLERANCE = 0.995
+"""A version is no worse with this share of the live one's quality: below it lies noise."""
+
+
+def train(now: datetime, *, params: TrainingParams | None = None) -> RankerVersion:
+    """Train on the events before `now` and promote the version if it is no worse than the live.
+
+    Both recipes are measured on the same held-out days. Facts are refreshed along the way. A run
+    that fails leaves the live version serving, and its own row says why.
+    """
+    params = params or TrainingParams()
+    version = RankerVersion.objects.create(trained_at=now)
+    try:
+        log = read_log(now)
+        live = RankerVersion.objects.live().first()
+        live_recipe = Recipe.from_json(live.params) if live else None
+        fitted = fit(log, now=now.timestamp(), params=params, start=live_recipe)
+        live_quality = (
+            None
+            if live_recipe is None
+            else evaluate_on_split(
+                log,
+                split_at=fitted.split_at,
+                until=now.timestamp(),
+                recipe=live_recipe,
+                params=params,
+            )
+        )
+        _keep(version, fitted, log, live_quality)
+        store_facts(log, now)
+    except Exception as error:
+        version.status = RankerVersion.Status.FAILED
+        version.note = f"Training failed: {error}"
+        version.save(update_fields=["status", "note"])
+        raise
+    if live_quality is None or fitted.quality.worth >= TOLERANCE * live_quality.worth:
+        promote(version)
+        version.note = "Live: no worse than the version before." if live else "Live: the first."
+    else:
+        version.note = "Not promoted: worse than the live version on the same days."
+    version.save(update_fields=["note"])
+    _forget_old_versions()
+    return version
+
+
+def read_log(until: datetime) -> InteractionLog:
+    """The events that may train a ranker: of shoppers who grant personalization, before `until`."""
+    events: QuerySet[Event] = permitted_events(Purpose.PERSONALIZATION)
+    rows = events.filter(kind__in=KINDS, item__isnull=False, occurred_at__lt=until).annotate(
+        kind_index=Case(
+            *(When(kind=kind, then=Value(index)) for index, kind in enumerate(KINDS)),
+        ),
+        at=Extract("occurred_at", "epoch", output_field=FloatField()),
+    )
+    columns: list[list[np.ndarray]] = [[], [], [], []]
+    for batch in _batches(rows.order_by().values_list("shopper_id", "item_id", "at", "kind_index")):
+        for column, values in zip(columns, np.array(batch, dtype=np.float64).T, strict=True):
+            column.append(values.astype(np.int64))
+    shopper, item, at, kind = (
+        np.concatenate(column) if column else np.zeros(0, dtype=np.int64) for column in columns
+    )
+    return InteractionLog.from_ids(shopper=shopper, item=item, at=at, kind=kind, kinds=KINDS)
+
+
+def refresh_facts(now: datetime) -> int:
+    """Popularity and trend from the events so far; how many items have any."""
+    return store_facts(read_log(now), now)
+
+
+def store_facts(log: InteractionLog, now: datetime) -> int:
+    facts = item_facts(log, now=now.timestamp())
+    with transaction.atomic():
+        ItemFacts.objects.exclude(pk__in=log.item_ids.tolist()).delete()
+        ItemFacts.objects.bulk_create(
+            [
+                ItemFacts(item_id=item, popularity=popularity, trend=trend, computed_at=now)
+                for item, popularity, trend in zip(
+                    log.item_ids.tolist(),
+                    facts.popularity.tolist(),
+                    facts.trend.tolist(),
+                    strict=True,
+                )
+            ],
+            batch_size=5_000,
+            update_conflicts=True,
+            unique_fields=["item"],
+            update_fields=["popularity", "trend", "computed_at"],
+        )
+    return len(log.item_ids)
+
+
+def _batches(rows: QuerySet[Event, tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
+    batch: list[tuple[int, ...]] = []
+    for row in rows.iterator(chunk_size=READ_BATCH):
+        batch.append(row)
+        if len(batch) == READ_BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _keep(
+    version: RankerVersion, fitted: FittedRanker, log: InteractionLog, live: Quality | None
+) -> None:
+    started = time.perf_counter()
+    with transaction.atomic():
+        _store_neighbors(version, fitted.ranker)
+        version.status = RankerVersion.Status.CANDIDATE
+        version.params = fitted.ranker.recipe.as_json()
+        version.metrics = {
+            "split_at": fitted.split_at,
+            "version": _metrics(fitted.quality),
+            "live": live and _metrics(live),
+        }
+        version.events = len(log)
+        version.shoppers = len(log.shopper_ids)
+        version.items = len(log.item_ids)
+        version.seconds = fitted.seconds + time.perf_counter() - started
+        version.save()
+
+
+def _metrics(quality: Quality) -> dict[str, float]:
+    return {
+        "all_recall": quality.all_items.recall,
+        "all_ndcg": quality.all_items.ndcg,
+        "new_recall": quality.new_items.recall,
+        "new_ndcg": quality.new_items.ndcg,
+        "shoppers": quality.all_items.shoppers,
+    }
+
+
+def _store_neighbors(version: RankerVersion, ranker: Ranker) -> None:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY recommendations_itemneighbors"
+            " (ranker_id, item_id, neighbor_ids, weights, repeat) FROM STDIN"
+        ) as copy,
+    ):
+        for item, learned in ranker.rows():
+            copy.write_row(
+                (
+                    version.pk,
+                    item,
+                    learned.items.tolist(),
+                    [float(weight) for weight in learned.weights],
+                    learned.repeat,
+                )
+            )
+    with connection.cursor() as cursor:
+        # Items deleted while training ran: their rows would break the foreign key at commit.
+        cursor.execute(
+            "DELETE FROM recommendations_itemneighbors n WHERE ranker_id = %s"
+            " AND NOT EXISTS (SELECT 1 FROM catalog_item i WHERE i.id = n.item_id)",
+            [version.pk],
+        )
+
+
+def _forget_old_versions() -> None:
+    """Delete the neighbors of versions that will not serve again; their metrics stay."""
+    kept = RankerVersion.objects.filter(
+        status__in=[RankerVersion.Status.RETIRED, RankerVersion.Status.CANDIDATE]
+    ).order_by("-pk")[:RETIRED_KEPT]
+    live = RankerVersion.objects.live()
+    ItemNeighbors.objects.exclude(ranker__in=[v.pk for v in (*kept, *live)]).delete()

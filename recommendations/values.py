@@ -1,0 +1,195 @@
+"""The pipeline's vocabulary: what goes in, what a ledger is made of, what comes out."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from profiles.policy import Policy
+from profiles.signals import Signal
+from recommendations.scoring import Blend, ScoringParams
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A merchandising rule in force."""
+
+    id: int
+    name: str
+    kind: str
+    item_id: int | None
+    category: str
+    brand: str
+    amount: float
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    def in_force(self, now: datetime) -> bool:
+        return (self.starts_at is None or self.starts_at <= now) and (
+            self.ends_at is None or now < self.ends_at
+        )
+
+    def matches(self, item_id: int, category_path: tuple[str, ...], brand: str) -> bool:
+        return (
+            (self.item_id is None or self.item_id == item_id)
+            and (not self.category or self.category in category_path)
+            and (not self.brand or self.brand == brand)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementSettings:
+    """What one placement needs to know before a request: the same for every shopper."""
+
+    code: str
+    question: str
+    diversity: float
+    repeats_purchases: bool
+    static_item_ids: tuple[int, ...]
+    rules: tuple[Rule, ...]
+    ranker_version: int | None
+    params: ScoringParams
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationRequest:
+    """What is known and may be used. `personalized` is False without consent or history to read.
+
+    `signals` holds the shopper's history, cart and what the page is about, as far as the signal
+    policy lets them rank. `ignore_eligibility` is for offline evaluation only.
+    """
+
+    placement: PlacementSettings
+    blend: Blend
+    rules: tuple[Rule, ...]
+    limit: int
+    now: datetime
+    policy: Policy
+    shopper_id: int | None = None
+    personalized: bool = False
+    signals: tuple[Signal, ...] = ()
+    context_item_ids: frozenset[int] = frozenset()
+    cart_item_ids: frozenset[int] = frozenset()
+    owned_item_ids: frozenset[int] = frozenset()
+    dismissed_item_ids: frozenset[int] = frozenset()
+    fallbacks: tuple[str, ...] = ()
+    ignore_eligibility: bool = False
+
+    @property
+    def excluded_item_ids(self) -> frozenset[int]:
+        """What must not be shown here, whatever its score."""
+        return self.dismissed_item_ids | self.context_item_ids | self.cart_item_ids
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRef:
+    """A stored signal as a ledger names it: what happened, to which item, and where it is kept."""
+
+    kind: str
+    item_id: int | None = None
+    event_id: int | None = None
+    at: float | None = None
+    events: int = 0
+    name: str | None = None
+
+    @classmethod
+    def of(cls, signal: Signal) -> "SignalRef":
+        return cls(signal.kind, signal.item, signal.event_id, signal.last_at, signal.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one stored signal adds to one candidate's score."""
+
+    signal: SignalRef
+    generator: str
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An eligible item with what reranking looks at. `score` orders; the ledger is made later."""
+
+    item_id: int
+    score: float
+    category: str = ""
+    brand: str = ""
+    group_id: str = ""
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """The sentence shown, and which contributions of the ledger it cites."""
+
+    kind: str
+    text: str
+    cited: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferView:
+    """An offer as it was when the slate was made. Amounts are in units of the currency."""
+
+    price: Decimal
+    sale_price: Decimal | None
+    currency: str
+    in_stock: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServedItem:
+    """One item of a slate. `ledger` is ordered from the strongest contribution down."""
+
+    item_id: int
+    external_id: str
+    kind: str
+    title: str
+    brand: str
+    category_path: tuple[str, ...]
+    image: str
+    address: str
+    offer: OfferView | None
+    ledger: tuple[Contribution, ...] = ()
+    reason: Reason | None = None
+
+    @property
+    def score(self) -> float:
+        return math.fsum(contribution.amount for contribution in self.ledger)
+
+    def with_ledger(
+        self, ledger: tuple[Contribution, ...], reason: Reason | None = None
+    ) -> "ServedItem":
+        return replace(self, ledger=ledger, reason=reason)
+
+    def without_offer(self) -> "ServedItem":
+        return replace(self, offer=None)
+
+
+RELEVANCE_SCALE = 0.5
+
+
+def relevance(score: float) -> float:
+    """A score as a number in 0-1 that grows with it: 1 - exp(-score / scale); 0 below zero."""
+    return -math.expm1(-max(score, 0.0) / RELEVANCE_SCALE)
+
+
+@dataclass(frozen=True, slots=True)
+class Slate:
+    """What is served for one request, and everything needed to explain it later."""
+
+    decision_id: UUID
+    placement: str
+    items: tuple[ServedItem, ...]
+    personalized: bool
+    shopper_id: int | None
+    served_at: datetime
+    ranker_version: int | None
+    fallbacks: tuple[str, ...]
+    candidates: tuple[tuple[int, float], ...] = ()
+    named: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    latency_ms: float = 0.0
+    context: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,103 @@
+"""What the admin's pages are built on: pages that only read, long lists, filters by day."""
+
+from datetime import datetime, time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.utils import parse_date_str
+
+from tenants.row_counts import EstimatingPaginator
+
+if TYPE_CHECKING:
+    # unfold is untyped; to the type checker its classes are those that they extend.
+    from django.contrib.admin import ModelAdmin, StackedInline, TabularInline
+else:
+    from unfold.admin import ModelAdmin, StackedInline, TabularInline
+
+__all__ = ["ModelAdmin", "StackedInline", "TabularInline"]
+
+M = TypeVar("M", bound=Model)
+P = TypeVar("P", bound=Model)
+
+NO_VALUE = "–"
+
+
+class LongListAdmin(ModelAdmin[M]):
+    """A list of a table that may have millions of rows: a page costs the rows it shows."""
+
+    paginator = EstimatingPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_max_show_all = 0
+    list_fullwidth = True
+
+
+class ReadOnlyAdmin(ModelAdmin[M]):
+    """Rows that staff may read and only the platform writes. Any POST is refused."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+
+class ReadOnlyInline(TabularInline[M, P]):
+    """Rows of another table under a page, to read."""
+
+    extra = 0
+    can_delete = False
+    show_change_link = False
+    per_page = 20
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class DayRangeFilter(RangeDateFilter):  # type: ignore[misc]  # unfold is untyped
+    """From the start of one day to the end of another, in the time zone of the admin."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        bounds = (("from", "gte", time.min), ("to", "lte", time.max))
+        for end, lookup, moment in bounds:
+            day = parse_date_str(self.used_parameters.get(f"{self.parameter_name}_{end}"))
+            if day is not None:
+                bound = timezone.make_aware(datetime.combine(day, moment))
+                queryset = queryset.filter(**{f"{self.parameter_name}__{lookup}": bound})
+        return queryset
+
+
+def change_address(row: Model) -> str:
+    """The address of a row's page in the admin."""
+    meta = row._meta
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
+
+
+def list_address(model: type[Model], **filters: object) -> str:
+    """The address of a model's list, filtered: `list_address(Event, shopper__id__exact=7)`."""
+    meta = model._meta
+    address = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
+    query = "&".join(f"{name}={value}" for name, value in filters.items())
+    return f"{address}?{query}" if query else address
+
+
+def link(address: str, text: object) -> SafeString:
+    """A link in the admin's style; both parts are escaped."""
+    return format_html('<a class="text-link" href="{}">{}</a>', address, text)
+
+
+def link_to(row: Model | None) -> SafeString | str:
+    """A link to a row's page, or a dash."""
+    return NO_VALUE if row is None else link(change_address(row), row)
