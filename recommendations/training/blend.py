@@ -1,10 +1,12 @@
 """Which recipe suits this shop: settings chosen one after the other on held-out days."""
 
+import math
 from dataclasses import replace
 
 from scipy import sparse
 
 from recommendations.scoring import BlendName
+from recommendations.training.histories import FloatArray
 from recommendations.training.holdout import Holdout
 from recommendations.training.knobs import BOTH, Lists, knobs, neighbor_recipes
 from recommendations.training.log import InteractionLog
@@ -14,11 +16,11 @@ from recommendations.training.ranker import POOL, Scores, neighbor_scores, own_s
 from recommendations.training.recipe import Recipe, TrainingParams
 
 MIN_GAIN = 0.002
-"""A setting is changed only for this much more, relatively: less is noise."""
+"""A setting is changed only for a gain above this, relatively, and above its standard error."""
 ROUNDS = 2
 """Settings depend on each other a little, so each is visited twice."""
 
-Worth = dict[BlendName, float]
+Worth = dict[BlendName, FloatArray]
 
 
 class Trial:
@@ -34,13 +36,13 @@ class Trial:
         self._latest_neighbors: tuple[object, sparse.csr_matrix] | None = None
 
     def worth(self, recipe: Recipe, lists: Lists) -> Worth:
-        """How good the recipe's lists are: the mean of recall and nDCG of each."""
+        """How good each of the lists is for each shopper: the mean of recall and nDCG."""
         k, worth = self._params.k, Worth()
         if "home" in lists:
-            worth["home"] = self._holdout.all_items(self._scores(recipe, "home"), k=k).worth
+            worth["home"] = self._holdout.all_worth(self._scores(recipe, "home"), k=k)
         if "discovery" in lists:
             scores = self._scores(recipe, "discovery")
-            worth["discovery"] = self._holdout.new_items(scores, k=k).worth
+            worth["discovery"] = self._holdout.new_worth(scores, k=k)
         return worth
 
     def _scores(self, recipe: Recipe, name: BlendName) -> Scores:
@@ -124,13 +126,24 @@ def _best_of(trial: Trial, recipe: Recipe, others: list[Recipe], lists: Lists) -
     for other in others:
         if other == recipe:
             continue
-        gained = _gain(held, trial.worth(other, lists))
-        if gained > best:
-            chosen, best = other, gained
+        gain, error = _gain(held, trial.worth(other, lists))
+        if gain > max(best, error):
+            chosen, best = other, gain
     return chosen
 
 
-def _gain(held: Worth, tried: Worth) -> float:
-    """Relative gain, the lists alike: repeats are easier to foresee than discoveries."""
-    gains = [(tried[name] - worth) / max(worth, 1e-6) for name, worth in held.items()]
-    return sum(gains) / len(gains)
+def _gain(held: Worth, tried: Worth) -> tuple[float, float]:
+    """Relative gain and its standard error, from the differences shopper by shopper.
+
+    The lists count alike, although repeats are easier to foresee than discoveries.
+    """
+    gains, variances = [], []
+    for name, before in held.items():
+        if not len(before):
+            continue
+        difference = (tried[name] - before) / max(float(before.mean()), 1e-6)
+        gains.append(float(difference.mean()))
+        variances.append(float(difference.var()) / len(difference))
+    if not gains:
+        return 0.0, 0.0
+    return math.fsum(gains) / len(gains), math.sqrt(math.fsum(variances)) / len(gains)

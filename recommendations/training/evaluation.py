@@ -8,6 +8,7 @@ from scipy import sparse
 
 Scores = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +45,37 @@ def top_items(scores: Scores, k: int) -> IntArray:
     return np.asarray(np.take_along_axis(best, order, axis=1))
 
 
-def list_quality(lists: IntArray, truth: sparse.csr_matrix, *, k: int) -> ListQuality:
-    """Quality of one list per row of `truth` (shoppers by items, nonzero: taken).
+def shopper_quality(
+    lists: IntArray, truth: sparse.csr_matrix, *, k: int
+) -> tuple[FloatArray, FloatArray]:
+    """recall@k and nDCG@k, an element for each row of `truth` that has items.
 
-    recall@k is capped at min(k, n) for a shopper who took n items; nDCG has gain 1, discount
-    log2(rank + 1), and the ideal of min(k, n) hits. Shoppers who took nothing do not count.
+    `truth` is shoppers by items (nonzero: taken), `lists` one list per row. recall is capped
+    at min(k, n) for a shopper who took n items; nDCG has gain 1, discount log2(rank + 1), and
+    the ideal of min(k, n) hits.
     """
     taken = np.diff(truth.indptr)
     counted = taken > 0
-    if not counted.any() or lists.shape[1] == 0:
-        return ListQuality(0.0, 0.0, 0.0, int(counted.sum()))
     lists, truth, taken = lists[counted][:, :k], truth[counted], taken[counted]
+    if not lists.size:
+        return np.zeros(len(taken)), np.zeros(len(taken))
     cells = np.repeat(np.arange(len(lists)), lists.shape[1]), lists.reshape(-1)
     hits = np.asarray(truth[cells]).reshape(lists.shape) > 0
     discount = 1.0 / np.log2(np.arange(2, k + 2))
     possible = np.minimum(taken, k)
     ideal = np.cumsum(discount)[possible - 1]
+    return hits.sum(axis=1) / possible, hits @ discount[: lists.shape[1]] / ideal
+
+
+def list_quality(lists: IntArray, truth: sparse.csr_matrix, *, k: int) -> ListQuality:
+    """The means of `shopper_quality`. Shoppers who took nothing do not count."""
+    recall, ndcg = shopper_quality(lists, truth, k=k)
+    if not len(recall):
+        return ListQuality(0.0, 0.0, 0.0, 0)
+    shown = np.unique(lists[np.diff(truth.indptr) > 0][:, :k])
     return ListQuality(
-        recall=float((hits.sum(axis=1) / possible).mean()),
-        ndcg=float((hits @ discount[: lists.shape[1]] / ideal).mean()),
-        coverage=len(np.unique(lists)) / truth.shape[1],
-        shoppers=len(lists),
+        recall=float(recall.mean()),
+        ndcg=float(ndcg.mean()),
+        coverage=len(shown) / truth.shape[1],
+        shoppers=len(recall),
     )

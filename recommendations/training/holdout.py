@@ -7,15 +7,21 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recommendations.training.evaluation import ListQuality, list_quality, top_items
-from recommendations.training.histories import Histories, fold_log
+from recommendations.scoring import KIND_WEIGHTS
+from recommendations.training.evaluation import (
+    ListQuality,
+    list_quality,
+    shopper_quality,
+    top_items,
+)
+from recommendations.training.histories import FloatArray, Histories, fold_log
 from recommendations.training.log import IntArray, InteractionLog
 from recommendations.training.ranker import Ranker
 
 Scores = npt.NDArray[np.float32]
 
 MIN_TARGETS = 100
-"""With fewer events of the target kinds after the split, events of every kind are the target."""
+"""With fewer events of the target kinds after the split, every kind that ranks is a target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +69,17 @@ class Holdout:
             had=self.had[rows],
         )
 
-    def all_items(self, scores: Scores, *, k: int) -> ListQuality:
-        """Quality of the best `k` items of each row of scores."""
-        return list_quality(top_items(scores, k), self.taken, k=k)
+    def all_worth(self, scores: Scores, *, k: int) -> FloatArray:
+        """Per shopper, the mean of recall and nDCG of the best `k` items."""
+        recall, ndcg = shopper_quality(top_items(scores, k), self.taken, k=k)
+        return (recall + ndcg) / 2
 
-    def new_items(self, scores: Scores, *, k: int) -> ListQuality:
-        """The same among items new to the shopper."""
+    def new_worth(self, scores: Scores, *, k: int) -> FloatArray:
+        """The same among items new to the shopper, for those who took any."""
         masked = scores.copy()
         masked[self.had.nonzero()] = -np.inf
-        return list_quality(top_items(masked, k), self.taken_new, k=k)
+        recall, ndcg = shopper_quality(top_items(masked, k), self.taken_new, k=k)
+        return (recall + ndcg) / 2
 
 
 def hold_out(
@@ -83,12 +91,13 @@ def hold_out(
 ) -> Holdout:
     """What shoppers known before `split_at` took from then until `until`.
 
-    Taking is an event of `target_kinds`, or of any kind where there are too few of these.
+    Taking is an event of `target_kinds`, or of any kind that ranks where these are too few.
     """
     before, after = log.before(split_at), log.since(split_at).before(until)
     targets = after.of_kinds(target_kinds)
     if len(targets) < MIN_TARGETS:
-        target_kinds, targets = log.kinds, after
+        target_kinds = KIND_WEIGHTS.keys()
+        targets = after.of_kinds(target_kinds)
     known = np.zeros(len(log.shopper_ids), dtype=np.bool_)
     known[before.shopper] = True
     shoppers = np.unique(targets.shopper[known[targets.shopper]])

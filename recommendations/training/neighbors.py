@@ -1,7 +1,7 @@
 """Which items go with which: two ways to learn it, both of which add up item by item."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,8 @@ MAX_VISIT_ITEMS = 200
 """A larger basket is sampled: a wholesale order of thousands says little about any pair."""
 MAX_PAIRS = 30_000_000
 """Bound on time and memory of co-occurrence: visits further apart are left out beyond it."""
-BLOCK = 512
+BLOCK_CELLS = 2_000_000
+"""Cells worked on at a time where rows are taken apart densely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,28 @@ def learn_neighbors(
 
 def strongest(weights: sparse.csr_matrix, keep: int) -> sparse.csr_matrix:
     """The `keep` largest of each row, each row in falling order; ties go to the lower column."""
-    coo = weights.tocoo()
-    positive = coo.data > 0
-    row, column, value = coo.row[positive], coo.col[positive], coo.data[positive]
-    order = np.lexsort((column, -value, row))
-    row, column, value = row[order], column[order], value[order]
-    starts = np.searchsorted(row, np.arange(weights.shape[0] + 1))
-    rank = np.arange(len(row)) - starts[row]
-    kept = rank < keep
-    bounds = np.concatenate([[0], np.cumsum(np.minimum(np.diff(starts), keep))])
-    return sparse.csr_matrix((value[kept], column[kept], bounds), shape=weights.shape)
+    weights = weights.sorted_indices()
+    lengths = np.diff(weights.indptr)
+    columns, values, kept = [], [], []
+    step = max(BLOCK_CELLS // max(int(lengths.max(initial=0)), 1), 1)
+    for start in range(0, weights.shape[0], step):
+        stop = min(start + step, weights.shape[0])
+        length = lengths[start:stop]
+        inside = np.arange(length.max(initial=0)) < length[:, None]
+        block = slice(weights.indptr[start], weights.indptr[stop])
+        value = np.zeros(inside.shape, dtype=np.float32)
+        column = np.zeros(inside.shape, dtype=np.int64)
+        value[inside], column[inside] = weights.data[block], weights.indices[block]
+        order = np.argsort(-value, axis=1, kind="stable")[:, :keep]
+        value = np.take_along_axis(value, order, axis=1)
+        positive = value > 0
+        values.append(value[positive])
+        columns.append(np.take_along_axis(column, order, axis=1)[positive])
+        kept.append(positive.sum(axis=1))
+    bounds = np.cumsum(_joined([np.zeros(1, dtype=np.int64), *kept], np.int64))
+    return sparse.csr_matrix(
+        (_joined(values, np.float32), _joined(columns, np.int64), bounds), shape=weights.shape
+    )
 
 
 def with_momentum(
@@ -94,8 +107,9 @@ def _ease(log: InteractionLog, *, ridge: float, keep: int) -> sparse.csr_matrix:
     lower, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
     diagonal = lower.diagonal().copy()
     rows = []
-    for start in range(0, len(diagonal), BLOCK):
-        stop = min(start + BLOCK, len(diagonal))
+    step = max(BLOCK_CELLS // len(diagonal), 1)
+    for start in range(0, len(diagonal), step):
+        stop = min(start + step, len(diagonal))
         # LAPACK fills one triangle of the symmetric inverse: the rest comes from its columns.
         block = np.tril(lower[start:stop], start)
         block[:, start:] += np.tril(lower[start:, start:stop], -1).T
@@ -176,6 +190,10 @@ def _best(
     first[1:] = cell[1:] != cell[:-1]
     kept = first & (value > 0)
     return sparse.csr_matrix((value[kept], (row[kept], column[kept])), shape=shape)
+
+
+def _joined(parts: list[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    return np.concatenate([np.zeros(0, dtype=dtype), *parts]).astype(dtype)
 
 
 def _shape(log: InteractionLog) -> tuple[int, int]:

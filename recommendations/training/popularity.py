@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from profiles.signals import SECONDS_PER_DAY
+from profiles.signals import SECONDS_PER_DAY as DAY
 from recommendations.scoring import KIND_WEIGHTS, OWNED_KINDS
 from recommendations.training.log import InteractionLog
 
@@ -41,30 +41,65 @@ class ItemFacts:
 
 
 def item_facts(log: InteractionLog, *, now: float) -> ItemFacts:
-    """How the items of a log sell at `now` (seconds since 1970, UTC).
+    """How the items of a log sell at `now` (seconds since 1970, UTC). Costs a few sorts.
 
     Windows end at the last event where that lies before `now`, so that a log that is no
-    longer fed keeps its popular items. Costs a few sorts of the log.
+    longer fed keeps its popular items.
     """
-    items = len(log.item_ids)
     log = log.before(now)
-    if not len(log):
-        return ItemFacts(np.zeros(items), np.zeros(items), np.ones(items), np.ones(items))
-    end = min(now, float(log.at.max()) + 1)
-    recent = takers(log.since(end - POPULARITY_DAYS * SECONDS_PER_DAY))
-    week = takers(log.since(end - TREND_DAYS * SECONDS_PER_DAY))
-    earlier = log.since(end - POPULARITY_DAYS * SECONDS_PER_DAY).before(
-        end - TREND_DAYS * SECONDS_PER_DAY
-    )
-    usual_week = takers(earlier) * TREND_DAYS / (POPULARITY_DAYS - TREND_DAYS)
     return ItemFacts(
-        popularity=_of_largest(recent),
-        trend=_of_largest(np.maximum(week - usual_week, 0.0)),
-        momentum=_momentum(
-            takers(log), takers(log.since(end - MOMENTUM_DAYS * SECONDS_PER_DAY)), recent
-        ),
-        repeat_rate=_repeat_rate(log),
+        popularity=popularity(log, now=now),
+        trend=trend(log, now=now),
+        momentum=momentum(log, now=now),
+        repeat_rate=repeat_rate(log),
     )
+
+
+def popularity(log: InteractionLog, *, now: float) -> FloatArray:
+    """Per item, its takers of the last 28 days over those of the most popular item: 0-1."""
+    return _of_largest(takers(_lately(log, POPULARITY_DAYS, now)))
+
+
+def trend(log: InteractionLog, *, now: float) -> FloatArray:
+    """Per item, takers of the last 7 days beyond its average week of the 21 before: 0-1.
+
+    Over the largest such growth; an item that sells as usual, or worse, has 0.
+    """
+    week = _lately(log, TREND_DAYS, now)
+    earlier = _lately(log, POPULARITY_DAYS, now).before(_end(log, now) - TREND_DAYS * DAY)
+    usual = takers(earlier) * TREND_DAYS / (POPULARITY_DAYS - TREND_DAYS)
+    return _of_largest(np.maximum(takers(week) - usual, 0.0))
+
+
+def momentum(log: InteractionLog, *, now: float) -> FloatArray:
+    """Per item, its share of the takers of the last 14 days over its share of all takers.
+
+    Scaled to 1 on average over what sold in the last 28 days. What is in season, or new, has
+    more; what shoppers once took has less.
+    """
+    ever, lately = takers(log), takers(_lately(log, MOMENTUM_DAYS, now))
+    if not lately.sum():
+        return np.ones(len(ever))
+    average = lately.sum() / ever.sum()
+    ratio = (lately + MOMENTUM_PRIOR * average) / (ever + MOMENTUM_PRIOR)
+    recent = takers(_lately(log, POPULARITY_DAYS, now))
+    return np.asarray(ratio * recent.sum() / (ratio * recent).sum())
+
+
+def repeat_rate(log: InteractionLog) -> FloatArray:
+    """Per item, the share of owners who took it on two days or more, over the average share."""
+    items = len(log.item_ids)
+    owned = log.of_kinds(OWNED_KINDS)
+    pair = owned.shopper * max(items, 1) + owned.item
+    days = np.unique(np.stack([pair, owned.at // int(DAY)]), axis=1)
+    owners, on_days = np.unique(days[0], return_counts=True)
+    of_item = owners % max(items, 1)
+    bought = np.bincount(of_item, minlength=items)
+    again = np.bincount(of_item, weights=on_days > 1, minlength=items)
+    if not again.sum():
+        return np.ones(items)
+    average = again.sum() / bought.sum()
+    return np.asarray((again + REPEAT_PRIOR * average) / (bought + REPEAT_PRIOR) / average)
 
 
 def takers(log: InteractionLog) -> FloatArray:
@@ -85,26 +120,11 @@ def _of_largest(counts: FloatArray) -> FloatArray:
     return counts / largest if largest > 0 else counts
 
 
-def _momentum(ever: FloatArray, lately: FloatArray, recent: FloatArray) -> FloatArray:
-    """Share of recent over share of all takers, 1 for what the recently sold have on average."""
-    if not ever.sum() or not lately.sum():
-        return np.ones(len(ever))
-    average = lately.sum() / ever.sum()
-    ratio = (lately + MOMENTUM_PRIOR * average) / (ever + MOMENTUM_PRIOR)
-    return np.asarray(ratio * recent.sum() / (ratio * recent).sum())
+def _lately(log: InteractionLog, days: int, now: float) -> InteractionLog:
+    return log.before(now).since(_end(log, now) - days * DAY)
 
 
-def _repeat_rate(log: InteractionLog) -> FloatArray:
-    """Share of an item's owners who took it on two days or more, over the average share."""
-    items = len(log.item_ids)
-    owned = log.of_kinds(OWNED_KINDS)
-    pair = owned.shopper * max(items, 1) + owned.item
-    days = np.unique(np.stack([pair, owned.at // int(SECONDS_PER_DAY)]), axis=1)
-    owners, on_days = np.unique(days[0], return_counts=True)
-    of_item = owners % max(items, 1)
-    bought = np.bincount(of_item, minlength=items)
-    again = np.bincount(of_item, weights=on_days > 1, minlength=items)
-    if not again.sum():
-        return np.ones(items)
-    average = again.sum() / bought.sum()
-    return np.asarray((again + REPEAT_PRIOR * average) / (bought + REPEAT_PRIOR) / average)
+def _end(log: InteractionLog, now: float) -> float:
+    """The moment windows end at: `now`, or the last event before it."""
+    before = log.at[log.at < now]
+    return float(before.max()) + 1 if len(before) else now
