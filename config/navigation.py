@@ -67,7 +67,7 @@ TABS: tuple[tuple[Page, ...], ...] = (
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups as unfold reads them, with the pages this person may see."""
     overview = {"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}
-    groups = [{"items": [overview]}]
+    groups: list[dict[str, Any]] = [{"items": [overview]}]
     for title, pages in SIDEBAR.items():
         items = [
             {"title": page.title, "icon": page.icon, "link": page.address}

@@ -1,5 +1,6 @@
 """What the admin's pages are built on: pages that only read, long lists, filters by day."""
 
+from collections.abc import Callable
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.decorators import action as unfold_action
+from unfold.decorators import display as unfold_display
 from unfold.utils import parse_date_str
 
 from tenants.row_counts import EstimatingPaginator
@@ -20,10 +23,25 @@ if TYPE_CHECKING:
 else:
     from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
-__all__ = ["ModelAdmin", "StackedInline", "TabularInline"]
+__all__ = [
+    "NO_VALUE",
+    "DayRangeFilter",
+    "LongListAdmin",
+    "ModelAdmin",
+    "ReadOnlyAdmin",
+    "ReadOnlyInline",
+    "StackedInline",
+    "action",
+    "change_address",
+    "display",
+    "link",
+    "link_to",
+    "list_address",
+]
 
 M = TypeVar("M", bound=Model)
 P = TypeVar("P", bound=Model)
+F = TypeVar("F", bound=Callable[..., Any])
 
 NO_VALUE = "–"
 
@@ -79,15 +97,27 @@ class DayRangeFilter(RangeDateFilter):  # type: ignore[misc]  # unfold is untype
         return queryset
 
 
+def display(**options: Any) -> Callable[[F], F]:
+    """Unfold's decorator of a column or a read-only field, with a type."""
+    decorate: Callable[[F], F] = unfold_display(**options)
+    return decorate
+
+
+def action(**options: Any) -> Callable[[F], F]:
+    """Unfold's decorator of a button on a page, with a type."""
+    decorate: Callable[[F], F] = unfold_action(**options)
+    return decorate
+
+
 def change_address(row: Model) -> str:
     """The address of a row's page in the admin."""
-    meta = row._meta
+    meta = row._meta  # noqa: SLF001  # documented by Django
     return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
 
 
 def list_address(model: type[Model], **filters: object) -> str:
     """The address of a model's list, filtered: `list_address(Event, shopper__id__exact=7)`."""
-    meta = model._meta
+    meta = model._meta  # noqa: SLF001  # documented by Django
     address = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
     query = "&".join(f"{name}={value}" for name, value in filters.items())
     return f"{address}?{query}" if query else address

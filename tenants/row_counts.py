@@ -58,6 +58,7 @@ def estimated_rows(model: type[Model]) -> int | None:
     Sums the partitions of a partitioned table. None when a part of it was never analyzed. One
     statement on the catalog tables, whatever the size.
     """
+    table = model._meta.db_table  # noqa: SLF001  # documented by Django
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -71,7 +72,7 @@ def estimated_rows(model: type[Model]) -> int | None:
                    coalesce(bool_or(reltuples < 0 AND pages > 0), false)
             FROM parts
             """,
-            [connection.ops.quote_name(model._meta.db_table)],
+            [connection.ops.quote_name(table)],
         )
         rows, unknown = cursor.fetchone()
     return None if unknown else round(rows)

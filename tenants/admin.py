@@ -1,0 +1,135 @@
+"""The admin of who may come in: staff users, groups and API keys."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from tenants.keys import forget_key, mint_key, revoke_key
+from tenants.models import ApiKey, Scope, StaffUser
+from tenants.pages import ModelAdmin, display
+
+admin.site.unregister(Group)
+
+
+@admin.register(StaffUser)
+class StaffUserAdmin(DjangoUserAdmin[StaffUser], ModelAdmin[StaffUser]):
+    """People of this tenant's admin. Only a superuser makes, changes or becomes one."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "first_name", "last_name", "email", "is_staff", "last_login")
+    list_filter = ("is_staff", "is_superuser", "is_active", "groups")
+
+    def has_change_permission(self, request: HttpRequest, obj: StaffUser | None = None) -> bool:
+        # Whoever may set a superuser's password or e-mail is one.
+        return super().has_change_permission(request, obj) and not self._is_above(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: StaffUser | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not self._is_above(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: StaffUser | None = None) -> list[str]:
+        always = ["last_login", "date_joined"]
+        if request.user.is_superuser:
+            return always
+        return [*always, "is_superuser", "groups", "user_permissions"]
+
+    @staticmethod
+    def _is_above(request: HttpRequest, staff_user: StaffUser | None) -> bool:
+        return bool(staff_user and staff_user.is_superuser and not request.user.is_superuser)
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin[Group]):
+    """Sets of permissions, such as those of a merchandiser."""
+
+
+class ApiKeyForm(forms.ModelForm[ApiKey]):
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Give a key no more than its program needs.",
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "scopes", "requests_per_minute")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ModelAdmin[ApiKey]):
+    """Keys are minted, changed and revoked, never deleted: who had access stays on record."""
+
+    form = ApiKeyForm
+    list_display = ("name", "begins_with", "status", "scope_list", "last_used_at", "created_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    search_fields = ("name", "prefix")
+    actions = ("revoke_keys",)
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        return [*ApiKeyForm.Meta.fields, *self.get_readonly_fields(request, obj)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
+        return ["begins_with", "created_at", "last_used_at", "revoked_at"] if obj else []
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        ended = obj is not None and obj.revoked
+        return super().has_change_permission(request, obj) and not ended
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return self.has_change_permission(request)
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: Any) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            # Not before the commit: a request in between would cache the old scopes again.
+            transaction.on_commit(lambda: forget_key(obj))
+            return
+        minted, text = mint_key(
+            obj.name, scopes=obj.scopes, requests_per_minute=obj.requests_per_minute
+        )
+        obj.pk, obj.prefix = minted.pk, minted.prefix
+        # A message travels in a signed cookie of this one browser: the key rests on no server.
+        messages.warning(
+            request,
+            format_html(
+                "This is the key “{}”. Copy it now, it cannot be shown again: <code>{}</code>",
+                obj.name,
+                text,
+            ),
+        )
+
+    @admin.action(description="Revoke the selected keys", permissions=["revoke"])
+    def revoke_keys(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        revoked = list(queryset.filter(revoked_at=None))
+        for key in revoked:
+            revoke_key(key)
+        names = ", ".join(key.name for key in revoked)
+        messages.success(
+            request, f"Revoked: {names}." if revoked else "These keys were revoked before."
+        )
+
+    @display(description="Begins with")
+    def begins_with(self, key: ApiKey) -> str:
+        return f"{key.prefix}…"
+
+    @display(description="Status", label={"usable": "success", "revoked": "danger"})
+    def status(self, key: ApiKey) -> str:
+        return "revoked" if key.revoked else "usable"
+
+    @display(description="Scopes")
+    def scope_list(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
