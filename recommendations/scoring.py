@@ -41,7 +41,7 @@ LASTING = 0.05
 """What never fades of a signal: taste outlives a season, and an old log still personalizes."""
 
 Generator = Literal["neighbors", "buy_again", "revisit", "popularity", "trend"]
-BlendName = Literal["home", "discovery"]
+BlendName = Literal["home", "discovery", "context"]
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -54,7 +54,7 @@ class Blend:
     revisit: float = 0.0
     popularity: float = 0.02
     trend: float = 0.005
-    content: float = 0.0
+    content: float = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,9 @@ class ScoringParams:
     `saturation` in 0-1 is the power a signal's strength is raised to: 0 counts a signal once
     however often it came, 1 counts every event in full. `recency_half_life_days` is how long
     it takes for a signal to count half. `home` is the blend where items the shopper has may
-    come back, `discovery` the one where only new ones are shown.
+    come back, `discovery` the one where only new ones are shown, `context` the one for what
+    goes with the item on the page or in the cart: there even an item that nobody took yet
+    should be answered by what is like it, not by what sells.
     """
 
     saturation: float = 0.5
@@ -72,9 +74,12 @@ class ScoringParams:
     kind_weights: Mapping[str, float] = field(default_factory=lambda: dict(KIND_WEIGHTS))
     home: Blend = field(default_factory=lambda: Blend(buy_again=0.5, revisit=0.5))
     discovery: Blend = field(default_factory=lambda: Blend(revisit=0.5))
+    context: Blend = field(
+        default_factory=lambda: Blend(popularity=0.002, trend=0.001, content=0.05)
+    )
 
     def blend(self, name: BlendName) -> Blend:
-        return self.home if name == "home" else self.discovery
+        return {"home": self.home, "discovery": self.discovery, "context": self.context}[name]
 
 
 @dataclass(frozen=True, slots=True)

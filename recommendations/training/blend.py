@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 from scipy import sparse
 
 from recommendations.scoring import BlendName
@@ -12,7 +13,7 @@ from recommendations.training.knobs import BOTH, Lists, knobs, neighbor_recipes
 from recommendations.training.log import InteractionLog
 from recommendations.training.neighbors import NeighborRecipe, learn_neighbors, with_momentum
 from recommendations.training.popularity import item_facts
-from recommendations.training.ranker import POOL, Scores, neighbor_scores, own_scores
+from recommendations.training.ranker import POOL, Scores, blended, neighbor_scores, own_scores
 from recommendations.training.recipe import Recipe, TrainingParams
 
 MIN_GAIN = 0.002
@@ -48,11 +49,13 @@ class Trial:
     def _scores(self, recipe: Recipe, name: BlendName) -> Scores:
         blend = recipe.scoring.blend(name)
         own = own_scores(self._holdout.histories, recipe.scoring, blend, now=self._holdout.split_at)
-        scores = blend.neighbors * self._neighbor_scores(recipe)
-        scores += own * self._facts.repeat(recipe.repeat_power).astype("float32")
-        facts = blend.popularity * self._facts.popularity + blend.trend * self._facts.trend
-        scores += facts.astype("float32")
-        return scores
+        return blended(
+            self._neighbor_scores(recipe),
+            own * self._facts.repeat(recipe.repeat_power).astype(np.float32),
+            popularity=self._facts.popularity.astype(np.float32),
+            trend=self._facts.trend.astype(np.float32),
+            blend=blend,
+        )
 
     def _neighbor_scores(self, recipe: Recipe) -> Scores:
         """The costly part. Most knobs leave it alone, so the latest is kept."""
@@ -111,7 +114,7 @@ def choose_recipe(
     recipe = _best_of(trial, start, [replace(start, neighbors=way) for way in ways], BOTH)
     for _ in range(ROUNDS):
         before = recipe
-        for knob in knobs(log.kinds):
+        for knob in knobs(log.occurring_kinds()):
             turned = [knob.turn(recipe, value) for value in knob.values]
             recipe = _best_of(trial, recipe, turned, knob.lists)
         if recipe == before:

@@ -62,6 +62,10 @@ class InteractionLog:
     def __len__(self) -> int:
         return len(self.at)
 
+    def occurring_kinds(self) -> frozenset[str]:
+        """The kinds that the log has at least one event of."""
+        return frozenset(self.kinds[kind] for kind in np.unique(self.kind).tolist())
+
     def before(self, at: float) -> Self:
         return self.where(self.at < at)
 

@@ -55,10 +55,13 @@ class Ranker:
         """Shoppers by items: what `recommendations.scoring.score_history` adds up to."""
         params = self.recipe.scoring
         blend = params.blend(name)
-        scores = blend.neighbors * neighbor_scores(histories, self.neighbors, params, now=now)
-        scores += own_scores(histories, params, blend, now=now) * self.repeat
-        scores += blend.popularity * self.popularity + blend.trend * self.trend
-        return scores
+        return blended(
+            neighbor_scores(histories, self.neighbors, params, now=now),
+            own_scores(histories, params, blend, now=now) * self.repeat,
+            popularity=self.popularity,
+            trend=self.trend,
+            blend=blend,
+        )
 
 
 def learn(log: InteractionLog, recipe: Recipe, *, now: float, keep: int, seed: int) -> Ranker:
@@ -90,3 +93,11 @@ def own_scores(histories: Histories, params: ScoringParams, blend: Blend, *, now
     considered = histories.weights(params, now=now, kinds=HISTORY_KINDS - OWNED_KINDS)
     both = blend.buy_again * owned + blend.revisit * considered
     return np.asarray(both.toarray(), dtype=np.float32)
+
+
+def blended(
+    neighbors: Scores, own: Scores, *, popularity: Vector, trend: Vector, blend: Blend
+) -> Scores:
+    """The parts of the score put together. `own` has its weights in it already."""
+    facts = blend.popularity * popularity + blend.trend * trend
+    return np.asarray(blend.neighbors * neighbors + own + facts, dtype=np.float32)

@@ -33,13 +33,19 @@ class Recipe:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
         """Raises TypeError or KeyError when the dictionary is not one of `as_json`."""
-        scoring = dict(plain["scoring"])
-        home, discovery = Blend(**scoring.pop("home")), Blend(**scoring.pop("discovery"))
+        scoring = plain["scoring"]
         return cls(
             neighbors=NeighborRecipe(**plain["neighbors"]),
             momentum=plain["momentum"],
             repeat_power=plain["repeat_power"],
-            scoring=ScoringParams(home=home, discovery=discovery, **scoring),
+            scoring=ScoringParams(
+                saturation=scoring["saturation"],
+                recency_half_life_days=scoring["recency_half_life_days"],
+                kind_weights=dict(scoring["kind_weights"]),
+                home=Blend(**scoring["home"]),
+                discovery=Blend(**scoring["discovery"]),
+                context=Blend(**scoring["context"]),
+            ),
         )
 
 
