@@ -14,6 +14,7 @@ from catalog.feeds.strict_json import parse_json
 from catalog.feeds.values import (
     BadValue,
     parse_boolean,
+    parse_limited,
     parse_lines,
     parse_number,
     parse_text,
@@ -30,6 +31,8 @@ _VALUES_IN_PAIR: Final = "|"
 def read_attributes(reading: RowReading, defaults: FeedDefaults) -> dict[str, AttributeValue]:
     """The attributes of a row by name; of two with one name the single column goes first."""
     attributes: dict[str, AttributeValue] = {}
+    if not (reading.attribute_cells or reading.parts("attributes")):
+        return attributes
     named = [(t.attribute, t.type, raw) for t, raw in reading.attribute_cells]
     for part in reading.parts("attributes"):
         parse = partial(_parse_pairs, defaults=defaults)
@@ -63,7 +66,7 @@ def _parse_attribute(raw: object, *, type_: str, defaults: FeedDefaults) -> Attr
         return raw
     if isinstance(raw, Decimal):
         return _to_float(raw)
-    return _parse_list(raw) if isinstance(raw, list) else _parse_limited(raw)
+    return _parse_list(raw) if isinstance(raw, list) else parse_limited(raw, MAX_TEXT_CHARS)
 
 
 def _to_float(number: Decimal) -> float:
@@ -79,17 +82,7 @@ def _parse_list(raw: list[object]) -> list[str]:
             FeedErrorCode.TOO_MANY_VALUES,
             f"The list has {len(raw):,} values; {MAX_LIST_VALUES} are allowed.",
         )
-    return [text for value in raw if (text := _parse_limited(value))]
-
-
-def _parse_limited(raw: object) -> str:
-    text = parse_text(raw)
-    if len(text) > MAX_TEXT_CHARS:
-        raise BadValue(
-            FeedErrorCode.TOO_LONG,
-            f"The text has {len(text):,} characters; {MAX_TEXT_CHARS:,} are allowed.",
-        )
-    return text
+    return [text for value in raw if (text := parse_limited(value, MAX_TEXT_CHARS))]
 
 
 def _parse_pairs(raw: object, *, defaults: FeedDefaults) -> list[tuple[str, object]]:
@@ -110,19 +103,19 @@ def _parse_pairs(raw: object, *, defaults: FeedDefaults) -> list[tuple[str, obje
 
 def _split_pairs(text: str, separator: str) -> Iterator[tuple[str, object]]:
     """A piece without "=" continues the value before it: "a=red, blue,b=1" holds two pairs."""
-    pairs: list[tuple[str, str]] = []
+    pairs: list[tuple[str, list[str]]] = []
     for piece in text.split(separator):
         name, equals, value = piece.partition("=")
         if equals and name.strip():
-            pairs.append((parse_text(name), value))
+            pairs.append((parse_text(name), [value]))
         elif pairs:
-            name, value = pairs.pop()
-            pairs.append((name, value + separator + piece))
+            pairs[-1][1].append(piece)
         elif piece.strip():
             raise BadValue(
                 FeedErrorCode.INVALID_ATTRIBUTES,
                 "Attributes are written as name=value pairs or as a JSON object.",
             )
-    for name, value in pairs:
+    for name, pieces in pairs:
+        value = separator.join(pieces)
         several = _VALUES_IN_PAIR in value and separator != _VALUES_IN_PAIR
         yield name, value.split(_VALUES_IN_PAIR) if several else value

@@ -190,12 +190,14 @@ class ColumnMap:
         self._prefixes.append((prefix, target))
 
 
-def parse_target(column: str, spec: str, rank: int = 0) -> Target | None:
+def parse_target(column: str, spec: object, rank: int = 0) -> Target | None:
     """Read one right side of a column map; None means that the column is ignored.
 
     "price" is a field; "attribute" an attribute named like the column; "attribute:weight" and
     "attribute:weight:number" one with a name, and a type (text, number, boolean, list).
     """
+    if not isinstance(spec, str):  # a map that comes as JSON may hold anything
+        raise _invalid(f"The column map gives “{column}” something other than the name of a field.")
     field, _, rest = spec.strip().partition(":")
     if field == "ignore" and not rest:
         return None

@@ -1,24 +1,23 @@
 """What item a row describes, or what is wrong with it."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import chain
 from typing import Final
 
 from catalog.feeds.attributes import read_attributes
 from catalog.feeds.links import parse_address, parse_images
 from catalog.feeds.markup import html_to_text
-from catalog.feeds.offers import read_offer
+from catalog.feeds.offers import OfferReader
 from catalog.feeds.options import FeedDefaults
 from catalog.feeds.reading import Cell, RowReading
 from catalog.feeds.rows import FeedError, FeedErrorCode, FeedItem
 from catalog.feeds.values import (
     Availability,
-    BadValue,
+    check_length,
     parse_availability,
     parse_kind,
     parse_language,
+    parse_limited,
     parse_lines,
     parse_stock,
     parse_text,
@@ -31,6 +30,8 @@ MAX_DESCRIPTION_CHARS: Final = 50_000
 MAX_CATEGORY_LEVELS: Final = 20
 MAX_CATEGORY_CHARS: Final = 200
 
+_AVAILABLE: Final = Availability(available=True)
+
 
 class ItemBuilder:
     """Turns rows into items or errors, and remembers the ids it has given out.
@@ -41,7 +42,9 @@ class ItemBuilder:
 
     def __init__(self, defaults: FeedDefaults) -> None:
         self._defaults = defaults
-        self._moment = defaults.moment or datetime.now(UTC)
+        self._offers = OfferReader(defaults)
+        self._parse_address = partial(parse_address, base=defaults.address_base)
+        self._parse_stock = partial(parse_stock, decimal_comma=defaults.decimal_comma)
         self._seen: set[int] = set()
 
     def build(self, row: int, cells: Iterable[Cell]) -> list[FeedItem | FeedError]:
@@ -62,16 +65,12 @@ class ItemBuilder:
     def _read_item(self, reading: RowReading) -> FeedItem:
         """The item; it counts only if the reading has no errors afterwards."""
         defaults = self._defaults
-        external_id = _read_required(
-            reading, "external_id", MAX_ID_CHARS, FeedErrorCode.MISSING_ID, "id"
-        )
+        external_id = _read_required(reading, "external_id", _parse_id, FeedErrorCode.MISSING_ID)
         reading.external_id = external_id or None
-        title = _read_required(
-            reading, "title", MAX_TITLE_CHARS, FeedErrorCode.MISSING_TITLE, "title"
-        )
+        title = _read_required(reading, "title", _parse_title, FeedErrorCode.MISSING_TITLE)
         kind = reading.read("kind", parse_kind, defaults.kind)
-        offer = read_offer(reading, defaults, kind=kind, moment=self._moment)
-        availability = reading.read("available", parse_availability, Availability(available=True))
+        offer = self._offers.read(reading, kind=kind)
+        availability = reading.read("available", parse_availability, _AVAILABLE)
         attributes = read_attributes(reading, defaults)
         if availability.later is not None:
             attributes.setdefault("availability", availability.later)
@@ -80,68 +79,63 @@ class ItemBuilder:
             title=title,
             kind=kind,
             description=reading.read("description", _parse_description, ""),
-            brand=reading.read("brand", partial(_parse_limited, limit=MAX_BRAND_CHARS), ""),
+            brand=reading.read("brand", _parse_brand, ""),
             category_path=_read_category_path(reading, defaults),
             attributes=attributes,
             images=_read_images(reading, defaults),
-            address=reading.read("address", partial(parse_address, base=defaults.address_base), ""),
+            address=reading.read("address", self._parse_address, ""),
             language=reading.read("language", parse_language, defaults.language),
             available=availability.available,
-            group_id=reading.read("group_id", partial(_parse_limited, limit=MAX_ID_CHARS), "")
-            or None,
+            group_id=reading.read("group_id", _parse_id, "") or None,
             price=offer.price,
             sale_price=offer.sale_price,
             currency=offer.currency,
             cost=offer.cost,
-            stock=reading.read(
-                "stock", partial(parse_stock, decimal_comma=defaults.decimal_comma), None
-            ),
+            stock=reading.read("stock", self._parse_stock, None),
             row=reading.row,
         )
 
 
 def _read_required(
-    reading: RowReading, field: str, limit: int, code: FeedErrorCode, name: str
+    reading: RowReading, field: str, parse: Callable[[object], str], missing: FeedErrorCode
 ) -> str:
-    text = reading.read(field, partial(_parse_limited, limit=limit), "")
-    if text:
-        return text
-    if not reading.errors or reading.errors[-1].field != field:
-        reading.report(field, code, f"The row has no {name}.")
-    return ""
-
-
-def _parse_limited(raw: object, *, limit: int) -> str:
-    text = parse_text(raw)
-    if len(text) > limit:
-        raise BadValue(
-            FeedErrorCode.TOO_LONG, f"The text has {len(text):,} characters; {limit:,} are allowed."
-        )
+    text = reading.read(field, parse, "")
+    if not text and (not reading.errors or reading.errors[-1].field != field):
+        name = field.removeprefix("external_")
+        reading.report(field, missing, f"The row has no {name}.")
     return text
+
+
+def _parse_id(raw: object) -> str:
+    return parse_limited(raw, MAX_ID_CHARS)
+
+
+def _parse_title(raw: object) -> str:
+    return parse_limited(raw, MAX_TITLE_CHARS)
+
+
+def _parse_brand(raw: object) -> str:
+    return parse_limited(raw, MAX_BRAND_CHARS)
 
 
 def _parse_description(raw: object) -> str:
-    text = html_to_text(parse_lines(raw))
-    if len(text) > MAX_DESCRIPTION_CHARS:
-        raise BadValue(
-            FeedErrorCode.TOO_LONG,
-            f"The description has {len(text):,} characters; {MAX_DESCRIPTION_CHARS:,} are allowed.",
-        )
-    return text
+    return check_length(html_to_text(parse_lines(raw)), MAX_DESCRIPTION_CHARS)
 
 
 def _read_category_path(reading: RowReading, defaults: FeedDefaults) -> tuple[str, ...]:
     """The levels of every column that fills the path, one after the other."""
-    levels: list[str] = []
-    for raw in reading.parts("category_path"):
-        parse = partial(_parse_levels, defaults=defaults)
-        levels += reading.attempt("category_path", raw, parse, [])
+    raws = reading.parts("category_path")
+    if not raws:
+        return ()
+    parse = partial(_parse_levels, defaults=defaults)
+    none: list[str] = []
+    levels = [level for raw in raws for level in reading.attempt("category_path", raw, parse, none)]
     if len(levels) > MAX_CATEGORY_LEVELS:
         reading.report(
             "category_path",
             FeedErrorCode.TOO_MANY_VALUES,
             f"The path has {len(levels)} levels; {MAX_CATEGORY_LEVELS} are allowed.",
-            reading.parts("category_path"),
+            raws,
         )
     return tuple(levels)
 
@@ -152,12 +146,7 @@ def _parse_levels(raw: object, defaults: FeedDefaults) -> list[str]:
     text = parse_lines(raw)
     apart = defaults.category_list_separator
     paths = [_split_path(path, defaults) for path in (text.split(apart) if apart else [text])]
-    levels = max(paths, key=len)
-    if any(len(level) > MAX_CATEGORY_CHARS for level in levels):
-        raise BadValue(
-            FeedErrorCode.TOO_LONG, f"A category has more than {MAX_CATEGORY_CHARS} characters."
-        )
-    return levels
+    return [check_length(level, MAX_CATEGORY_CHARS) for level in max(paths, key=len)]
 
 
 def _split_path(path: str, defaults: FeedDefaults) -> list[str]:
@@ -168,7 +157,10 @@ def _split_path(path: str, defaults: FeedDefaults) -> list[str]:
 
 
 def _read_images(reading: RowReading, defaults: FeedDefaults) -> tuple[str, ...]:
+    raws = reading.parts("images")
+    if not raws:
+        return ()
     parse = partial(parse_images, base=defaults.image_base, list_separator=defaults.list_separator)
     none: list[str] = []
-    found = (reading.attempt("images", raw, parse, none) for raw in reading.parts("images"))
-    return tuple(dict.fromkeys(chain.from_iterable(found)))
+    found = (image for raw in raws for image in reading.attempt("images", raw, parse, none))
+    return tuple(dict.fromkeys(found))

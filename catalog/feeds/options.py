@@ -1,14 +1,14 @@
 """How a feed is to be read: its format, and what it leaves unsaid."""
 
 import codecs
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from catalog.feeds.currencies import CURRENCIES
 from catalog.feeds.rows import KINDS, FeedErrorCode, FeedUnreadable
-from catalog.feeds.values import BadValue, parse_language
+from catalog.feeds.values import BadValue, parse_language, shorten
 
 # Python knows codecs that are not encodings of text files (hex, idna, unicode_escape), so the
 # names a merchant may give are listed: those that spreadsheets and shop systems export.
@@ -78,17 +78,31 @@ class FeedDefaults:
     moment: datetime | None = None
 
     def __post_init__(self) -> None:
-        problem = self._find_problem()
+        problem = self._find_wrong_type() or self._find_problem()
         if problem is not None:
             raise FeedUnreadable(FeedErrorCode.INVALID_OPTIONS, problem)
 
+    def _find_wrong_type(self) -> str | None:
+        """Options may come as JSON, which keeps to no annotation."""
+        for option in fields(self):
+            value = getattr(self, option.name)
+            may_be_none = option.default is None
+            expected = _TYPES_WITHOUT_DEFAULT.get(option.name, type(option.default))
+            if not (isinstance(value, expected) or (value is None and may_be_none)):
+                return f"The option {option.name} cannot be “{shorten(value)}”."
+        return None
+
     def _find_problem(self) -> str | None:
+        separators = (self.category_separator, self.list_separator, self.pair_separator)
         checks = (
             (
                 self.currency is None or self.currency in CURRENCIES,
                 f"The default currency “{self.currency}” is not an ISO 4217 code in capitals.",
             ),
-            (_is_language(self.language), f"The language “{self.language}” is not a code like en."),
+            (
+                not self.language or _is_language(self.language),
+                f"The language “{self.language}” is not a code like en.",
+            ),
             (self.kind in KINDS, f"The kind “{self.kind}” is not one of {', '.join(KINDS)}."),
             (
                 self.encoding is None or is_known_encoding(self.encoding),
@@ -99,8 +113,7 @@ class FeedDefaults:
                 f"The delimiter “{self.delimiter}” is not one character such as , ; | or a tab.",
             ),
             (
-                bool(self.category_separator and self.list_separator and self.pair_separator)
-                and self.category_list_separator != "",
+                all(separators) and self.category_list_separator != "",
                 "A separator is empty.",
             ),
             (
@@ -109,6 +122,15 @@ class FeedDefaults:
             ),
         )
         return next((message for holds, message in checks if not holds), None)
+
+
+_TYPES_WITHOUT_DEFAULT: Final[dict[str, type]] = {
+    "currency": str,
+    "encoding": str,
+    "delimiter": str,
+    "category_list_separator": str,
+    "moment": datetime,
+}
 
 
 def is_known_encoding(name: str) -> bool:
@@ -120,7 +142,7 @@ def is_known_encoding(name: str) -> bool:
 
 def _is_language(text: str) -> bool:
     try:
-        return not text or parse_language(text) == text
+        return parse_language(text) == text
     except BadValue:
         return False
 

@@ -1,7 +1,7 @@
 """How far the reading of one row has come: its raw values by field, and what was wrong so far."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from catalog.feeds.columns import JOINED_FIELDS, Target
 from catalog.feeds.rows import FeedError, FeedErrorCode
@@ -9,6 +9,8 @@ from catalog.feeds.values import BadValue, shorten
 
 Cell = tuple[Target, object]
 T = TypeVar("T")
+
+MAX_FIELD_CHARS: Final = 100
 
 
 class RowReading:
@@ -62,7 +64,7 @@ class RowReading:
                 code=code,
                 message=message,
                 external_id=self.external_id,
-                field=field,
+                field=field[:MAX_FIELD_CHARS],
                 raw=shorten(self._single.get(field) if raw is None else raw),
             )
         )

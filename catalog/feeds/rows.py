@@ -70,9 +70,12 @@ class FeedUnreadable(Exception):
     """
 
     def __init__(self, code: FeedErrorCode, message: str) -> None:
-        super().__init__(message)
+        super().__init__(code, message)
         self.code = code
         self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 from catalog.feeds.rows import FeedErrorCode
-from catalog.feeds.values import BadValue
+from catalog.feeds.values import BadValue, shorten
 
 
 def parse_json(text: str) -> object:
@@ -44,7 +44,7 @@ def _parse_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     parsed: dict[str, object] = {}
     for key, value in pairs:
         if key in parsed:
-            raise BadValue(FeedErrorCode.INVALID_JSON, f"The key “{key[:50]}” occurs twice.")
+            raise BadValue(FeedErrorCode.INVALID_JSON, f"The key “{shorten(key)}” occurs twice.")
         parsed[key] = value
     return parsed
 

@@ -14,6 +14,7 @@ from catalog.feeds.currencies import CURRENCIES, SHARED_SIGNS, SIGNS, minor_unit
 from catalog.feeds.rows import KINDS, FeedErrorCode
 
 MAX_PRICE: Final = Decimal(10) ** 10
+MAX_LANGUAGE_CHARS: Final = 10
 MAX_STOCK: Final = 2**31 - 1
 
 _PRICE_STEP: Final = Decimal("0.0001")
@@ -110,6 +111,19 @@ def parse_lines(raw: object) -> str:
     if isinstance(raw, (Decimal, int)) and not isinstance(raw, bool):
         return str(raw)
     raise BadValue(FeedErrorCode.INVALID_TYPE, f"Text is expected, not {_name_of(raw)}.")
+
+
+def parse_limited(raw: object, limit: int) -> str:
+    """As `parse_text`, of at most `limit` characters."""
+    return check_length(parse_text(raw), limit)
+
+
+def check_length(text: str, limit: int) -> str:
+    if len(text) > limit:
+        raise BadValue(
+            FeedErrorCode.TOO_LONG, f"The text has {len(text):,} characters; {limit:,} are allowed."
+        )
+    return text
 
 
 def parse_number(raw: object, *, decimal_comma: bool) -> Decimal:
@@ -274,9 +288,9 @@ def parse_kind(raw: object) -> str:
 
 
 def parse_language(raw: object) -> str:
-    """A language tag such as en, pt-BR or zh-Hant (BCP 47); "en_US" becomes "en-US"."""
+    """A language tag such as en, pt-BR or zh-Hant-TW (BCP 47); "en_US" becomes "en-US"."""
     tag = parse_text(raw).replace("_", "-")
-    if _LANGUAGE.fullmatch(tag) is None:
+    if len(tag) > MAX_LANGUAGE_CHARS or _LANGUAGE.fullmatch(tag) is None:
         raise BadValue(
             FeedErrorCode.INVALID_LANGUAGE, f"“{shorten(raw)}” is not a language code such as en."
         )
