@@ -56,6 +56,7 @@ class OfferInline(StackedInline[Offer, Item]):
     model = Offer
     form = OfferForm
     can_delete = False
+    hide_title = True
     readonly_fields = ("refreshed_at",)
     fields = (("price", "sale_price", "currency"), ("cost", "stock", "refreshed_at"))
 
@@ -250,6 +251,21 @@ class FeedImportAdmin(LongListAdmin[FeedImport]):
             kwargs.update(form=FeedUploadForm, fields=FeedUploadForm.Meta.fields)
         return super().get_form(request, obj, *args, **kwargs)
 
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context.update(show_save_and_add_another=False, show_save_and_continue=False)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> Any:
+        actions = super().get_actions_detail(request, object_id)  # type: ignore[misc]  # unfold's
+        feed_import = self.get_object(request, str(object_id))
+        useful = {
+            "download_errors": feed_import is not None and feed_import.failed > 0,
+            "run_again": feed_import is not None and may_run_again(feed_import),
+        }
+        return [a for a in actions if any(a.action_name.endswith(n) and useful[n] for n in useful)]
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         tenant = request.tenant  # type: ignore[attr-defined]  # set by TenantMiddleware
         return {"currency": tenant.currency, "language": tenant.language}
@@ -310,7 +326,7 @@ class FeedImportAdmin(LongListAdmin[FeedImport]):
         feed_import = self.get_object(request, object_id)
         if feed_import is None:
             raise Http404
-        if feed_import.status != FeedImport.Status.FAILED or not feed_import.file:
+        if not may_run_again(feed_import):
             messages.error(request, "Only a failed import of an uploaded file can be run again.")
         else:
             run_feed_import.delay_on_commit(current_schema(), feed_import.pk)
@@ -337,6 +353,10 @@ class FeedImportAdmin(LongListAdmin[FeedImport]):
         if feed_import.started_at is None or feed_import.finished_at is None:
             return NO_VALUE
         return f"{(feed_import.finished_at - feed_import.started_at).total_seconds():.1f} s"
+
+
+def may_run_again(feed_import: FeedImport) -> bool:
+    return feed_import.status == FeedImport.Status.FAILED and bool(feed_import.file)
 
 
 class ErrorCodeFilter(DropdownFilter):  # type: ignore[misc]  # unfold is untyped

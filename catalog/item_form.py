@@ -13,7 +13,7 @@ from tenants.json_object import JsonObjectField
 class LinesField(forms.CharField):
     """A list of texts, one a line: a picture's address may hold the comma that Django splits at."""
 
-    widget = UnfoldAdminTextareaWidget
+    widget = UnfoldAdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"})
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(value) if isinstance(value, list) else value
@@ -43,6 +43,14 @@ class OfferForm(forms.ModelForm[Offer]):
     class Meta:
         model = Offer
         fields = ("price", "sale_price", "currency", "cost", "stock")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("price", "sale_price", "cost"):
+            amount = self.initial.get(name)
+            # Stored with four decimal places, of which most prices need two.
+            if amount is not None and round(amount, 2) == amount:
+                self.initial[name] = round(amount, 2)
 
     def clean_currency(self) -> str:
         currency = str(self.cleaned_data["currency"]).upper()

@@ -13,6 +13,7 @@ import environ
 from django.templatetags.static import static
 
 from config.embedded.launcher import addresses
+from config.release import source_digest
 from config.secrets import local_secret
 
 # Lets `ModelAdmin[Item]` and the like be written at run time as the type checker reads them.
@@ -138,6 +139,8 @@ CACHES: dict[str, Any] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
+        # Values of our own classes are cached, so a release reads only what it wrote itself.
+        "KEY_PREFIX": env.str("RELEASE", default="") or source_digest(BASE_DIR),
         "KEY_FUNCTION": "django_tenants.cache.make_key",
         "REVERSE_KEY_FUNCTION": "django_tenants.cache.reverse_key",
         "OPTIONS": {
@@ -209,6 +212,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # unfold's login form says no `next` of its own
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Attune",
     "SITE_HEADER": "Attune",

@@ -222,9 +222,12 @@ class SessionAdmin(OfShopperAdmin):
 
 @admin.register(Event)
 class EventAdmin(OfShopperAdmin):
-    """A ledger: staff may read what shoppers did, never write it."""
+    """A ledger: staff may read what shoppers did, never write it. Latest arrival first."""
 
-    list_display = ("occurred_at", "kind_of_event", "shopper", "about", "detail", "source")
+    list_display = (
+        *("received_at", "kind_of_event", "shopper", "about", "detail"),
+        *("occurred_at", "answers"),
+    )
     list_select_related = ("shopper", "item")
     list_filter = (("kind", ChoicesDropdownFilter), ("occurred_at", DayRangeFilter))
     list_filter_submit = True
@@ -261,9 +264,9 @@ class EventAdmin(OfShopperAdmin):
         ]
         return ", ".join(part for part in parts if part) or NO_VALUE
 
-    @display(description="From a slate", boolean=True)
-    def source(self, event: Event) -> bool:
-        return event.decision_id is not None
+    @display(description="Answers", label="info")
+    def answers(self, event: Event) -> str:
+        return "a slate" if event.decision_id else ""
 
 
 class SignalPolicyForm(forms.ModelForm[SignalPolicy]):

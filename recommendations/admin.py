@@ -1,5 +1,6 @@
 """The admin of what is recommended: placements, rules, ranker versions, and every decision."""
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -54,6 +55,7 @@ STATUS_LABELS = {
     "Failed": "danger",
 }
 SHOWN_CANDIDATES = 30
+SHOWN_NEIGHBORS = 20
 VERSIONS_TO_CHOOSE = 20
 
 
@@ -132,11 +134,12 @@ class RankerVersionAdmin(ReadOnlyAdmin[RankerVersion], LongListAdmin[RankerVersi
     actions_detail = ("promote_this",)
     change_form_before_template = "admin/recommendations/rankerversion/metrics.html"
     fields = (
-        ("status", "trained_at", "seconds"),
+        ("status", "trained_at", "took"),
         ("events", "shoppers", "items"),
         "note",
         "params",
     )
+    readonly_fields = ("took",)
 
     def has_promote_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return bool(request.user.has_perm("recommendations.change_rankerversion"))
@@ -144,9 +147,11 @@ class RankerVersionAdmin(ReadOnlyAdmin[RankerVersion], LongListAdmin[RankerVersi
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        live = RankerVersion.objects.live().first()
-        context["live"] = live
-        context["metrics"] = compare(kwargs["obj"].metrics, live.metrics if live else {})
+        metrics = kwargs["obj"].metrics
+        context["metrics"] = compare(metrics)
+        context["measured"] = metrics.get("version")
+        if split_at := metrics.get("split_at"):
+            context["split_at"] = datetime.fromtimestamp(split_at, UTC)
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.action(description="Promote: let it serve", permissions=["promote"])
@@ -199,10 +204,10 @@ class RankerVersionAdmin(ReadOnlyAdmin[RankerVersion], LongListAdmin[RankerVersi
     def state(self, version: RankerVersion) -> str:
         return version.get_status_display()
 
-    @display(description="nDCG")
+    @display(description="Quality (nDCG)")
     def best(self, version: RankerVersion) -> str:
         found = headline(version.metrics)
-        return NO_VALUE if found is None else f"{found[1]:.4f}"
+        return NO_VALUE if found is None else f"{found:.4f}"
 
     @display(description="Took")
     def took(self, version: RankerVersion) -> str:
@@ -254,11 +259,12 @@ class ItemNeighborsAdmin(OfItemAdmin):
         neighbors: ItemNeighbors = kwargs["obj"]
         items = Item.objects.only("title", "external_id").in_bulk(neighbors.neighbor_ids)
         largest = max(neighbors.weights, default=1.0) or 1.0
-        context["neighbors"] = [
+        drawn = [
             {"item": items[pk], "weight": weight, "width": 100 * weight / largest}
             for pk, weight in zip(neighbors.neighbor_ids, neighbors.weights, strict=True)
             if pk in items
         ]
+        context["strongest"], context["others"] = drawn[:SHOWN_NEIGHBORS], drawn[SHOWN_NEIGHBORS:]
         return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="Neighbors")
@@ -369,7 +375,10 @@ class DecisionAdmin(ReadOnlyAdmin[Decision], LongListAdmin[Decision]):
         titles = Item.objects.only("title").in_bulk([pk for pk, _ in others])
         largest = max((abs(score) for _, score in others), default=1.0) or 1.0
         context["slate"] = draw_slate(decision.slate)
-        context["generators"] = GENERATORS
+        context["generators"] = [
+            {"code": code, "name": code.replace("_", " "), "words": words}
+            for code, words in GENERATORS.items()
+        ]
         context["not_shown"] = [
             {"item": titles.get(pk), "score": score, "width": 100 * abs(score) / largest}
             for pk, score in others
@@ -400,7 +409,7 @@ def as_uuid(text: str) -> UUID | None:
 class ImpressionAdmin(OfItemAdmin):
     """A ledger: staff may read impressions, never write them."""
 
-    list_display = ("item", "position", "score", "reason_kind", "served_at", "why")
+    list_display = ("item", "position", "sum_of_ledger", "reason_kind", "served_at", "why")
     list_select_related = ("item", "decision")
     ordering = ("-id",)
     fields = (("decision", "position"), ("item", "score", "reason_kind"))
@@ -408,6 +417,10 @@ class ImpressionAdmin(OfItemAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Impression]:
         heavy = ("decision__slate", "decision__candidates", "decision__context")
         return super().get_queryset(request).defer(*heavy)
+
+    @display(description="Score")
+    def sum_of_ledger(self, impression: Impression) -> str:
+        return f"{impression.score:.4f}"
 
     @display(description="Served at")
     def served_at(self, impression: Impression) -> Any:

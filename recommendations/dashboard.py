@@ -38,6 +38,7 @@ class Tile:
 
 def add_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The front page's context with the tiles this person may see, and the latest slates."""
+    context["title"] = "Overview"
     context["tiles"] = [tile for tile in tiles() if request.user.has_perm(tile.permission)]
     if request.user.has_perm("recommendations.view_decision"):
         latest = Decision.objects.defer("slate", "candidates", "context").select_related("shopper")
@@ -74,7 +75,7 @@ def _slates(now: datetime) -> tuple[Tile, Tile]:
         .order_by()
         .annotate(hour=TruncHour("served_at"))
         .values("hour")
-        .annotate(slates=Count("*"), fallbacks=Count("*", filter=~Q(fallbacks=[])))
+        .annotate(slates=Count("*"), fallbacks=Count("pk", filter=~Q(fallbacks=[])))
     )
     slates = {row["hour"]: row["slates"] for row in rows}
     fallbacks = {row["hour"]: row["fallbacks"] for row in rows}
@@ -124,7 +125,7 @@ def _live_ranker() -> Tile:
     return Tile(
         title="Live ranker",
         value="none yet" if live is None else f"version {live.pk}",
-        note=f"{best[0]} {best[1]:.4f}" if best else "no metrics",
+        note="no metrics" if best is None else f"nDCG {best:.4f} on held-out days",
         icon="model_training",
         address=list_address(RankerVersion) if live is None else change_address(live),
         permission="recommendations.view_rankerversion",

@@ -150,7 +150,7 @@ def _draw_contribution(
     amount = contribution["amount"]
     return ContributionView(
         generator=contribution["generator"],
-        because=GENERATORS.get(contribution["generator"], contribution["generator"]),
+        because=_because(contribution["generator"], amount),
         signal=signal_in_words(signal),
         item_id=signal.get("item_id"),
         event_id=signal.get("event_id"),
@@ -158,6 +158,12 @@ def _draw_contribution(
         width=min(100.0, 100 * abs(amount) / scale.largest),
         cited=cited,
     )
+
+
+def _because(generator: str, amount: float) -> str:
+    if generator == "rule" and not amount:
+        return "puts it first, whatever its score"
+    return GENERATORS.get(generator, generator)
 
 
 def _draw_segments(contributions: Iterable[ContributionView], scale: _Scale) -> Iterable[Segment]:

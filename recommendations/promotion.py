@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from recommendations.models import RankerVersion, forget_placement_settings
+from recommendations.models import ItemNeighbors, RankerVersion, forget_placement_settings
 from tenants.errors import DomainError, ErrorKind
 
 PROMOTABLE = frozenset({RankerVersion.Status.CANDIDATE, RankerVersion.Status.RETIRED})
@@ -13,7 +13,8 @@ def promote(version: RankerVersion, *, note: str = "") -> RankerVersion:
     """Make `version` live and retire the live one, in one transaction; the promoted row.
 
     `note` is added to the version's own. Promoting the live version changes nothing. Raises
-    DomainError `not_promotable` for one that is in training or failed.
+    DomainError `not_promotable` for one that is in training or failed, and for one so old that
+    what it had learned was deleted: it would serve without neighbors.
     """
     with transaction.atomic():
         # All of them, in one order: of two promotions at a time the second waits and then sees
@@ -26,6 +27,12 @@ def promote(version: RankerVersion, *, note: str = "") -> RankerVersion:
             raise DomainError(
                 "not_promotable",
                 f"{promoted} is {promoted.get_status_display().lower()}, so it cannot serve.",
+                kind=ErrorKind.CONFLICT,
+            )
+        if promoted.items and not ItemNeighbors.objects.filter(ranker=promoted).exists():
+            raise DomainError(
+                "not_promotable",
+                f"What {promoted} had learned was deleted since; train a new version.",
                 kind=ErrorKind.CONFLICT,
             )
         RankerVersion.objects.live().update(status=RankerVersion.Status.RETIRED)

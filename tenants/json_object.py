@@ -14,7 +14,10 @@ class JsonObjectField(forms.JSONField):
     pair; and what breaks Python's reader: deep nesting and numbers of thousands of digits.
     """
 
-    widget = UnfoldAdminTextareaWidget
+    widget = UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return super().prepare_value(value) if value else ""
 
     def to_python(self, value: Any) -> Any:
         try:

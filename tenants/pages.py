@@ -19,9 +19,12 @@ from tenants.row_counts import EstimatingPaginator
 
 if TYPE_CHECKING:
     # unfold is untyped; to the type checker its classes are those that they extend.
-    from django.contrib.admin import ModelAdmin, StackedInline, TabularInline
+    from django.contrib.admin import ModelAdmin as UnfoldModelAdmin
+    from django.contrib.admin import StackedInline, TabularInline
+    from django.contrib.admin.views.main import ChangeList
 else:
-    from unfold.admin import ModelAdmin, StackedInline, TabularInline
+    from unfold.admin import ModelAdmin as UnfoldModelAdmin
+    from unfold.admin import StackedInline, TabularInline
 
 __all__ = [
     "NO_VALUE",
@@ -46,6 +49,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 NO_VALUE = "–"
 
 
+class ModelAdmin(UnfoldModelAdmin[M]):
+    """What every page of the admin is, whatever it shows."""
+
+    compressed_fields = False
+    warn_unsaved_form = True
+
+
 class LongListAdmin(ModelAdmin[M]):
     """A list of a table that may have millions of rows: a page costs the rows it shows."""
 
@@ -54,6 +64,12 @@ class LongListAdmin(ModelAdmin[M]):
     list_per_page = 50
     list_max_show_all = 0
     list_fullwidth = True
+
+    def get_changelist_instance(self, request: HttpRequest) -> "ChangeList":
+        changelist = super().get_changelist_instance(request)
+        # The header would repeat the count, without saying that it is an estimate.
+        changelist.full_result_count = changelist.result_count
+        return changelist
 
 
 class ReadOnlyAdmin(ModelAdmin[M]):
@@ -75,6 +91,7 @@ class ReadOnlyInline(TabularInline[M, P]):
     extra = 0
     can_delete = False
     show_change_link = False
+    hide_title = True
     per_page = 20
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
