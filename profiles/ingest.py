@@ -20,6 +20,8 @@ from profiles.state import StateEvent, fold_into_states
 from tenants.input import field_of
 
 KEYS_KEPT = timedelta(days=30)
+LOG_KEY_START = "log:"
+"""How the keys begin that an imported log's rows get from what they say."""
 
 
 class OutcomeStatus(StrEnum):
@@ -77,8 +79,12 @@ def record_events(
 
 
 def forget_keys(now: datetime) -> int:
-    """Delete the idempotency keys older than KEYS_KEPT; how many that were."""
-    deleted, _ = EventKey.objects.filter(received_at__lt=now - KEYS_KEPT).delete()
+    """Delete the idempotency keys older than KEYS_KEPT; how many that were.
+
+    Keys of imported logs stay: a file may be imported again years later.
+    """
+    old = EventKey.objects.filter(received_at__lt=now - KEYS_KEPT)
+    deleted, _ = old.exclude(key__startswith=LOG_KEY_START).delete()
     return deleted
 
 

@@ -17,7 +17,7 @@ from profiles.state import cart_signals, signals_from
 from recommendations.fallbacks import Fallback, note_fallback
 from recommendations.models import Placement
 from recommendations.placements import placement_settings
-from recommendations.scoring import OWNED_KINDS
+from recommendations.scoring import OWNED_KINDS, BlendName
 from recommendations.values import PlacementSettings, RecommendationRequest
 from tenants.errors import DomainError
 
@@ -65,7 +65,7 @@ def build_request(
     owned = frozenset(signal.item for signal in history if signal.kind in OWNED_KINDS)
     return RecommendationRequest(
         placement=settings,
-        blend=settings.params.blend("home" if settings.repeats_purchases else "discovery"),
+        blend=settings.params.blend(_blend_name(settings)),
         rules=tuple(rule for rule in settings.rules if rule.in_force(now)),
         limit=limit,
         now=now,
@@ -79,6 +79,12 @@ def build_request(
         dismissed_item_ids=frozenset(known.dismissed) if known else frozenset(),
         fallbacks=tuple(fallbacks),
     )
+
+
+def _blend_name(settings: PlacementSettings) -> BlendName:
+    if settings.question != Placement.Question.HOME:
+        return "context"
+    return "home" if settings.repeats_purchases else "discovery"
 
 
 def _usable(

@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import logging
 import sys
+from datetime import timedelta
 
 from django.core.cache import cache
 from django.core.management import call_command
@@ -24,6 +25,8 @@ from tenants.hosts import add_host
 from tenants.models import Domain, Tenant
 
 logger = logging.getLogger(__name__)
+
+SCRIPT_KEPT = timedelta(days=30)
 
 # Their RunPython steps change rows of an older installation; a new schema has none.
 DJANGO_APPS = frozenset({"admin", "auth", "contenttypes", "sessions", "messages"})
@@ -107,7 +110,7 @@ def collected_statements(schema_name: str) -> str | None:
         with schema_context(schema_name):
             script = "\n".join(_sql_of(migrations))
         with schema_context(get_public_schema_name()):
-            cache.set(f"tenant-sql:{digest}", script, timeout=None)
+            cache.set(f"tenant-sql:{digest}", script, SCRIPT_KEPT.total_seconds())
     return script
 
 

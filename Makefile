@@ -1,0 +1,73 @@
+# `make demo` and `make test` set everything up on a fresh machine; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+UV_VERSION := 0.13.8
+
+.PHONY: help demo stop reset test lint format types lock browser clean \
+	bench bench-quality bench-reasons bench-serving
+
+help:  ## List the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/.runtime  ## Set up two demo shops and serve them in the background.
+	@$(BIN)/python -m config.embedded start
+	@ATTUNE_DEMO=1 $(BIN)/python manage.py demo start --port $(PORT)
+
+stop:  ## Stop what `make demo` started. The data stays.
+	@test ! -x $(BIN)/python || { ATTUNE_DEMO=1 $(BIN)/python manage.py demo stop; \
+		$(BIN)/python -m config.embedded stop; }
+
+reset: stop  ## Forget the demo's data.
+	@test ! -x $(BIN)/python || $(BIN)/python -m config.embedded reset
+	@rm -rf var/demo.json var/media var/static var/log var/celerybeat-schedule
+
+test: lint browser  ## Run all gates and tests.
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+lint: $(VENV)/.dev  ## Check format, lint, types and import contracts.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## Format the code, and mend what ruff can.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: bench-quality bench-reasons bench-serving  ## Run every benchmark.
+
+bench-quality: $(VENV)/.dev  ## Quality of recommendations on Online Retail.
+	$(BIN)/python bench/recommendation_quality.py
+
+bench-reasons: $(VENV)/.dev  ## Whether every served reason is true.
+	$(BIN)/python bench/reasons.py
+
+bench-serving: $(VENV)/.dev  ## Latency of GET recommendations against a one-row view.
+	$(BIN)/python bench/serving.py
+
+lock: $(BIN)/uv  ## Write the locked requirements, with hashes.
+	for name in requirements requirements-dev; do $(BIN)/uv pip compile -q --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate $$name.in -o $$name.txt; done
+
+# A page test needs a browser, and Debian has one. Without root, those tests say why they skip.
+browser:
+	@command -v chromium >/dev/null || test "$$(id -u)" != 0 || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
+clean: reset  ## Remove the environment and everything generated.
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.runtime: requirements.txt | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@ $(VENV)/.runtime
