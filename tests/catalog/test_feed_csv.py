@@ -280,3 +280,14 @@ def test_a_feed_with_a_column_for_the_kind_needs_no_price_column() -> None:
         (4, "kind", "invalid_kind"),
         (4, "price", "missing_price"),
     ]
+
+
+def test_a_line_beyond_a_megabyte_may_close_a_quotation_mark_but_not_leave_one_open() -> None:
+    long = "x" * 2_000_000
+    closing = read(f'id,title,price\nA,"two\n{long}",5\nC,Chair,7\n')
+    assert closing.ids == ["C"]
+    assert closing.codes == [(2, "", "too_large_row")]
+    opening = f'id,title,price\nA,"{long}\nlines",5\nC,Chair,7\n'
+    assert refusal(opening) == FeedErrorCode.UNCLOSED_QUOTE
+    within = f'id,title,price\nA,"three\n{long}\nlines",5\nC,Chair,7\n'
+    assert refusal(within) == FeedErrorCode.UNCLOSED_QUOTE
