@@ -26,7 +26,6 @@ class Subject:
     """What all tracks of one subject share."""
 
     name: str
-    drawings: tuple[str, ...]
     lesson_says: tuple[str, ...]
     plan_says: tuple[str, ...]
     praise: tuple[str, ...]
@@ -62,6 +61,7 @@ class Track:
     instructor: str
     about_instructor: str
     queries: tuple[str, ...]
+    drawings: tuple[str, ...]
     leads_to: tuple[str, ...]
     """Shelves that learners turn to next."""
     plan: Course
@@ -105,7 +105,6 @@ def _tracks_of(entry: dict[str, Any]) -> list[Track]:
     about, leads_to = _read("instructors"), _read("paths")
     subject = Subject(
         name=entry["subject"],
-        drawings=tuple(entry["drawings"]),
         lesson_says=tuple(entry["lesson_says"]),
         plan_says=tuple(entry["plan_says"]),
         praise=tuple(entry["praise"]),
@@ -119,6 +118,7 @@ def _tracks_of(entry: dict[str, Any]) -> list[Track]:
             instructor=track["instructor"],
             about_instructor=about[track["instructor"]],
             queries=tuple(track["queries"]),
+            drawings=tuple(track.get("drawings", entry["drawings"])),
             leads_to=tuple(leads_to[track["shelf"]]),
             plan=Course(**track["plan"] | {"price": Decimal(track["plan"]["price"])}),
             lessons=tuple(Sitting(**lesson) for lesson in track["lessons"]),
