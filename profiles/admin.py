@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import (
     BooleanRadioFilter,
@@ -35,7 +35,6 @@ from tenants.pages import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     display,
-    link,
     link_to,
     list_address,
 )
@@ -120,12 +119,9 @@ class ShopperAdmin(ReadOnlyAdmin[Shopper], LongListAdmin[Shopper]):
     ordering = ("-id",)
     sortable_by = ()
     inlines = (ConsentInline, IdentityInline, ConsentChangeInline)
-    fields = (
-        ("external_id", "created_at", "merged"),
-        ("events", "sessions"),
-        ("traits", "preferences"),
-    )
-    readonly_fields = ("merged", "events", "sessions")
+    fields = (("external_id", "created_at", "merged"), ("traits", "preferences"))
+    readonly_fields = ("merged",)
+    change_form_before_template = "admin/profiles/shopper/held.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Shopper]:
         return super().get_queryset(request).prefetch_related("identities", "consents")
@@ -135,6 +131,24 @@ class ShopperAdmin(ReadOnlyAdmin[Shopper], LongListAdmin[Shopper]):
     ) -> tuple[QuerySet[Shopper], bool]:
         text = search_term.strip()
         return (queryset.filter(pk__in=find_shopper_ids(text)) if text else queryset), False
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        shopper: Shopper = kwargs["obj"]
+        context["held"] = [
+            {
+                "name": name,
+                "count": rows.count(),
+                "address": list_address(rows.model, shopper__id__exact=shopper.pk),
+            }
+            for name, rows in (
+                ("Events", Event.stored.filter(shopper=shopper)),
+                ("Sessions", Session.objects.filter(shopper=shopper)),
+                ("Consent changes", ConsentChange.objects.filter(shopper=shopper)),
+            )
+        ]
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="Shopper")
     def shopper(self, shopper: Shopper) -> str:
@@ -154,16 +168,6 @@ class ShopperAdmin(ReadOnlyAdmin[Shopper], LongListAdmin[Shopper]):
     @display(description="Merged into")
     def merged(self, shopper: Shopper) -> SafeString | str:
         return link_to(shopper.merged_into)
-
-    @display(description="Events")
-    def events(self, shopper: Shopper) -> SafeString | str:
-        count = Event.stored.filter(shopper=shopper).count()
-        return link(list_address(Event, shopper__id__exact=shopper.pk), f"{count:,} events")
-
-    @display(description="Sessions")
-    def sessions(self, shopper: Shopper) -> SafeString | str:
-        count = shopper.sessions.count()
-        return link(list_address(Session, shopper__id__exact=shopper.pk), f"{count:,} sessions")
 
 
 class OfShopperAdmin(ReadOnlyAdmin[Any], LongListAdmin[Any]):

@@ -15,7 +15,7 @@ from unfold.decorators import action as unfold_action
 from unfold.decorators import display as unfold_display
 from unfold.utils import parse_date_str
 
-from tenants.row_counts import EstimatingPaginator
+from tenants.paging import EstimatingPaginator
 
 if TYPE_CHECKING:
     # unfold is untyped; to the type checker its classes are those that they extend.
