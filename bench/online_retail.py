@@ -88,8 +88,6 @@ def load(*, fresh: bool = False) -> None:
     What an earlier run has loaded is used again, unless `fresh`. Leaves the tenant's schema set,
     states and ranker as they were at SPLIT.
     """
-    from django.db import connection
-
     from catalog.importing import run_import
     from catalog.models import FeedImport
     from catalog.tasks import embed_changed_items
@@ -99,6 +97,7 @@ def load(*, fresh: bool = False) -> None:
     from recommendations.models import Placement, RankerVersion
     from recommendations.training_run import train
     from tenants.closing import close_tenant
+    from tenants.connection import connection
     from tenants.models import Tenant
     from tenants.opening import open_tenant
 

@@ -54,8 +54,8 @@ def main() -> None:
         table[name] = {
             "all_recall20": round(all_items.recall, 4),
             "all_ndcg20": round(all_items.ndcg, 4),
-            "new_recall20": new_items and round(new_items.recall, 4),
-            "new_ndcg20": new_items and round(new_items.ndcg, 4),
+            "new_recall20": None if new_items is None else round(new_items.recall, 4),
+            "new_ndcg20": None if new_items is None else round(new_items.ndcg, 4),
         }
         print(f"{name:36}", *("  –  " if v is None else f"{v:.3f}" for v in table[name].values()))
 

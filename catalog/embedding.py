@@ -81,7 +81,8 @@ class OpenAIEmbedder:
         )
         if vectors.shape != (len(texts), EMBEDDING_DIMENSIONS):
             raise EmbedderUnavailable(f"The model answered vectors of shape {vectors.shape}.")
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
 
 
 EMBEDDERS: dict[str, Callable[[], Embedder]] = {

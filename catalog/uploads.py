@@ -23,7 +23,7 @@ def accept_feed(
     full: bool = False,
 ) -> FeedImport:
     """Keep the file and queue its import. Raises DomainError `invalid_feed` for bad settings."""
-    if format not in FeedFormat:
+    if format not in set(FeedFormat):
         known = ", ".join(FeedFormat)
         raise DomainError(
             "invalid_feed", "The format is not known.", fields={"format": f"One of {known}."}

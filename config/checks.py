@@ -15,7 +15,7 @@ env = environ.Env()
 @register(Tags.security, deploy=True)
 def production_is_configured(**_kwargs: Any) -> list[CheckMessage]:
     """The variables that production has to set."""
-    missing = [
+    missing: list[CheckMessage] = [
         Error(f"{name} is not set.", hint=hint, id=f"attune.E00{number}")
         for number, (name, hint) in enumerate(
             {
@@ -34,7 +34,7 @@ def production_is_configured(**_kwargs: Any) -> list[CheckMessage]:
                 "HTTPS_ONLY is off: cookies and keys may travel in the clear.", id="attune.W001"
             )
         )
-    return list(missing)
+    return missing
 
 
 @register()

@@ -113,7 +113,7 @@ class MerchandisingRule(CachedInPlacementSettings):
     ends_at = models.DateTimeField(null=True, blank=True)
     active = models.BooleanField(default=True)
 
-    objects: ClassVar[models.Manager["MerchandisingRule"]] = MerchandisingRuleQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[models.Manager["MerchandisingRule"]] = MerchandisingRuleQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]
@@ -158,7 +158,7 @@ class RankerVersion(models.Model):
     seconds = models.FloatField(default=0)
     note = models.TextField(blank=True, help_text="Why it went live, or did not.")
 
-    objects: ClassVar[models.Manager["RankerVersion"]] = RankerVersionQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[models.Manager["RankerVersion"]] = RankerVersionQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
@@ -172,7 +172,7 @@ class RankerVersion(models.Model):
         return f"version {self.pk}"
 
 
-class RealField(models.FloatField):
+class RealField(models.FloatField[float, float]):
     """A four-byte float: all the precision a trained weight has."""
 
     def db_type(self, connection: Any) -> str:
@@ -247,7 +247,7 @@ class Decision(models.Model):
     fallbacks = ArrayField(models.CharField(max_length=40), default=list)
     latency_ms = models.FloatField()
 
-    objects: ClassVar[models.Manager["Decision"]] = DecisionQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[models.Manager["Decision"]] = DecisionQuerySet.as_manager()
 
     class Meta:
         ordering = ["-served_at"]

@@ -4,12 +4,15 @@ import logging
 import shutil
 import zipfile
 from pathlib import Path
+from typing import cast
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db import connection, transaction
+from django.db import transaction
+from django_redis.cache import RedisCache
 from django_tenants.utils import get_public_schema_name, schema_context
 
+from tenants.connection import connection
 from tenants.hosts import forget_hosts
 from tenants.models import Tenant
 
@@ -65,6 +68,6 @@ def close_tenant(tenant: Tenant) -> None:
             tenant.delete()
     with schema_context(schema_name):
         # The cache's keys begin with the schema, so this pattern reaches this tenant's only.
-        cache.delete_pattern("*")
+        cast("RedisCache", cache).delete_pattern("*")
     shutil.rmtree(Path(settings.MEDIA_ROOT) / schema_name, ignore_errors=True)
     logger.info("Closed the tenant %s", schema_name)

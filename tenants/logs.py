@@ -2,7 +2,7 @@
 
 import logging
 
-from django.db import connection
+from tenants.connection import connection
 
 
 class TenantFilter(logging.Filter):

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import set_urlconf
 from django_tenants.utils import remove_www
 
+from tenants.connection import connection
 from tenants.hosts import find_tenant
 
 PLATFORM_HOSTS = frozenset({"localhost", "127.0.0.1"})

@@ -13,13 +13,14 @@ from datetime import timedelta
 from django.core.cache import cache
 from django.core.management import call_command
 from django.core.management.sql import emit_post_migrate_signal
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.migrations import Migration, RunPython
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django_tenants.utils import get_public_schema_name, schema_context, schema_exists
 
+from tenants.connection import connection
 from tenants.errors import DomainError, ErrorKind
 from tenants.hosts import add_host
 from tenants.models import Domain, Tenant
@@ -119,7 +120,8 @@ def _sql_of(migrations: list[Migration]) -> list[str]:
     loader = MigrationLoader(connection, replace_migrations=False)
     loader.applied_migrations = {}
     loader.build_graph()
-    statements: list[str] = loader.collect_sql([(migration, False) for migration in migrations])
+    plan = [(migration, False) for migration in migrations]
+    statements: list[str] = loader.collect_sql(plan)  # type: ignore[attr-defined]  # not in the stubs
     return statements
 
 

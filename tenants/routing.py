@@ -16,7 +16,7 @@ class TenantModelRouter:
     ) -> bool | None:
         if app_label != "tenants" or model_name is None:
             return None
-        in_public = connections[db].schema_name == get_public_schema_name()
+        in_public = getattr(connections[db], "schema_name", None) == get_public_schema_name()
         if (model_name.lower() in PUBLIC_MODELS) != in_public:
             return False
         return None

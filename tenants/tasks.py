@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec
 
 from celery import Celery, current_app, shared_task
-from django.db import connection, transaction
+from django.db import transaction
 from django_tenants.utils import get_public_schema_name, schema_context
 
+from tenants.connection import connection
 from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)

@@ -106,12 +106,12 @@ class _Echo:
 def error_report(feed_import: FeedImport) -> Iterator[str]:
     """The import's row errors as lines of CSV, streamed."""
     writer = csv.writer(_Echo())
-    yield writer.writerow(["row", "external_id", "field", "code", "message", "raw"])  # type: ignore[misc]
+    yield writer.writerow(["row", "external_id", "field", "code", "message", "raw"])
     rows = feed_import.row_errors.values_list(
         "row", "external_id", "field", "code", "message", "raw"
     )
     for row in rows.iterator(chunk_size=2_000):
-        yield writer.writerow([_inert(cell) for cell in row])  # type: ignore[misc]
+        yield writer.writerow([_inert(cell) for cell in row])
 
 
 def _inert(cell: object) -> object:

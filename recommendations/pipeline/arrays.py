@@ -14,9 +14,9 @@ def integers(sent: bytes) -> npt.NDArray[np.int64]:
     return np.frombuffer(sent, dtype=">i4", offset=HEADER_BYTES)[1::2].astype(np.int64)
 
 
-def reals(sent: bytes) -> npt.NDArray[np.float64]:
+def reals(sent: bytes) -> npt.NDArray[np.float32]:
     """What `array_send` made of a real[] without nulls."""
-    return np.frombuffer(sent, dtype=">f4", offset=HEADER_BYTES)[1::2].astype(np.float64)
+    return np.frombuffer(sent, dtype=">f4", offset=HEADER_BYTES)[1::2].astype(np.float32)
 
 
 def half_vector(sent: bytes) -> npt.NDArray[np.float64]:

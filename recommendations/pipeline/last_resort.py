@@ -1,10 +1,10 @@
 """What is served when nothing can be ranked: the merchant's list, or what was served last."""
 
 from django.core.cache import cache
-from django.db import connection
 
 from recommendations.pipeline.hydration import hydrate
 from recommendations.values import RecommendationRequest, ServedItem, Slate
+from tenants.connection import connection
 
 NEWEST = """
     SELECT i.id FROM catalog_item i LEFT JOIN catalog_offer o ON o.item_id = i.id

@@ -1,0 +1,23 @@
+"""Django's connection, typed as what django-tenants makes of it."""
+
+from typing import TYPE_CHECKING, cast
+
+from django.db import connection as django_connection
+
+if TYPE_CHECKING:
+    from django.db.backends.postgresql.base import DatabaseWrapper
+
+    from tenants.models import Tenant
+
+    class TenantConnection(DatabaseWrapper):
+        """A database connection that is in one schema at a time."""
+
+        schema_name: str
+        tenant: Tenant
+
+        def set_schema(self, schema_name: str, include_public: bool = True) -> None: ...  # noqa: FBT001, FBT002
+        def set_tenant(self, tenant: Tenant, include_public: bool = True) -> None: ...  # noqa: FBT001, FBT002
+        def set_schema_to_public(self) -> None: ...
+
+
+connection = cast("TenantConnection", django_connection)
