@@ -1,8 +1,12 @@
 """Chance that repeats: one random stream per name, the same on every run and machine."""
 
 import hashlib
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
+
+Option = TypeVar("Option")
 
 
 def chance(*names: str | int) -> np.random.Generator:
@@ -13,3 +17,9 @@ def chance(*names: str | int) -> np.random.Generator:
     """
     digest = hashlib.sha256("\x1f".join(map(str, names)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+def pick(options: Sequence[Option], rng: np.random.Generator) -> Option:
+    """One of the options, all equally likely."""
+    # Generator.choice copies its options into an array, which costs ten times as much.
+    return options[int(rng.integers(len(options)))]

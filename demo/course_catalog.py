@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
-from demo.chance import chance
+from demo.chance import chance, pick
 from demo.course_tracks import Sitting, Track, formats, tracks
 from demo.descriptions import describe
 from demo.shop_catalog import CURRENCY, slug
@@ -74,7 +74,7 @@ def _lesson(track: Track, lesson: Sitting, number: int) -> DemoItem:
     rng = chance("academy item", slug(lesson.title))
     # The first lesson of a track is open to everyone; the others cost more the longer they are.
     price = FREE if number == 1 else LESSON_PRICES[min(lesson.minutes // 15, 3)]
-    part_of = str(rng.choice(formats().part_of)).format(plan=track.plan.title, number=number)
+    part_of = pick(formats().part_of, rng).format(plan=track.plan.title, number=number)
     return _item(
         track,
         kind="lesson",

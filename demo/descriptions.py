@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from demo.chance import pick
+
 FEWEST_WORDS = 52
 MOST_WORDS = 105
 
@@ -23,7 +25,7 @@ def describe(
     """
     target = int(rng.integers(FEWEST_WORDS, 76))
     middle = list(must_say)
-    closing = [str(rng.choice(list(closings)))] if rng.random() < 2 / 3 else []
+    closing = [pick(closings, rng)] if rng.random() < 2 / 3 else []
     for detail in rng.permutation(list(details)):
         if word_count(" ".join([opening, *middle, *closing])) >= target:
             break

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from demo.chance import chance
+from demo.chance import chance, pick
 from demo.colors import colors, lightness, mixed
 from demo.course_catalog import CourseListing, academy_listings
 from demo.course_tracks import tracks
@@ -96,8 +96,8 @@ def _picture_of_course(listing: CourseListing) -> str:
 def _composed(item_id: str, *, drawing: str, color_name: str, overlay: str = "") -> str:
     color = colors()[color_name].hex
     rng = chance("backdrop", item_id)
-    shape = str(rng.choice(BACKDROP_SHAPES))
-    ground = color if lightness(color) < 0.72 else str(rng.choice(BACKDROPS_FOR_LIGHT))
+    shape = pick(BACKDROP_SHAPES, rng)
+    ground = color if lightness(color) < 0.72 else pick(BACKDROPS_FOR_LIGHT, rng)
     strength = 0.0 if ground == color else 0.28
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 400" '

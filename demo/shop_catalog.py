@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from demo.chance import chance
+from demo.chance import chance, pick
 from demo.colors import colors
 from demo.descriptions import describe
 from demo.product_types import ProductModel, ProductType, product_types
@@ -79,7 +79,7 @@ def _item(product_type: ProductType, model: ProductModel, title: str, color: str
             model.text,
             details=product_type.says,
             closings=product_type.care,
-            must_say=[str(rng.choice(colors()[color].notes))] if several_colors else [],
+            must_say=[pick(colors()[color].notes, rng)] if several_colors else [],
             rng=rng,
         ),
         brand=model.brand,
