@@ -4,18 +4,23 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
+from django.test.utils import setup_databases, teardown_databases
 from django_tenants.utils import schema_context
 
+from tenants.closing import close_tenant
+from tenants.connection import connection
 from tenants.keys import mint_key
 from tenants.models import Tenant
 from tenants.opening import open_tenant
+
+if TYPE_CHECKING:
+    # What Django's test client answers: a response with `json()`.
+    from django.test.client import _MonkeyPatchedWSGIResponse as Response
 
 REAL_CONNECT = socket.socket.connect
 LOOPBACK = ("127.", "::1", "localhost")
@@ -30,9 +35,28 @@ def _no_network() -> Iterator[None]:
             raise RuntimeError(f"A test tried to reach {address}; only loopback is allowed.")
         REAL_CONNECT(self, address)
 
-    socket.socket.connect = connect  # type: ignore[method-assign]
+    socket.socket.connect = connect  # type: ignore[method-assign,assignment]
     yield
     socket.socket.connect = REAL_CONNECT  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest,
+    django_test_environment: None,
+    django_db_modify_db_settings: None,
+    django_db_blocker: Any,
+) -> Iterator[None]:
+    """Makes the test database also for runs whose tests all commit: pytest-django looks for its
+    own markers only, and would leave such a run on the database of the settings."""
+    with django_db_blocker.unblock():
+        made = setup_databases(
+            verbosity=request.config.option.verbose, interactive=False, aliases={"default": None}
+        )
+    yield
+    with django_db_blocker.unblock():
+        connection.close()
+        teardown_databases(made, verbosity=request.config.option.verbose)
 
 
 @dataclass(frozen=True)
@@ -46,12 +70,12 @@ class ApiClient:
 
     def request(
         self, method: str, path: str, body: Any = None, *, key: str | None = None, **extra: Any
-    ) -> HttpResponse:
+    ) -> "Response":
         headers = {"Authorization": f"Bearer {self.key if key is None else key}"}
         data = body if isinstance(body, (str, bytes)) else json.dumps(body)
         # A request ends in the public schema; the test goes on where it was.
         with schema_context(connection.schema_name):
-            response: HttpResponse = self.client.generic(
+            response: Response = self.client.generic(
                 method,
                 path,
                 "" if body is None else data,
@@ -61,13 +85,13 @@ class ApiClient:
             )
         return response
 
-    def get(self, path: str, **query: Any) -> HttpResponse:
+    def get(self, path: str, **query: Any) -> "Response":
         return self.request("GET", path, QUERY_STRING=_encoded(query))
 
-    def post(self, path: str, body: Any) -> HttpResponse:
+    def post(self, path: str, body: Any) -> "Response":
         return self.request("POST", path, body)
 
-    def put(self, path: str, body: Any) -> HttpResponse:
+    def put(self, path: str, body: Any) -> "Response":
         return self.request("PUT", path, body)
 
 
@@ -106,6 +130,43 @@ def tenant(tenants: TenantPair, db: None) -> Iterator[Tenant]:
     with schema_context(tenants.ours.schema_name):
         yield tenants.ours
     cache.clear()
+
+
+@pytest.fixture(scope="session")
+def committed_tenants(django_db_setup: None, django_db_blocker: Any) -> Iterator[TenantPair]:
+    """Two more, for threads and processes: they see no rows of a transaction that is open."""
+    with django_db_blocker.unblock():
+        pair = TenantPair(
+            ours=open_tenant(schema_name="here", name="Here", host="here.localhost"),
+            theirs=open_tenant(schema_name="there", name="There", host="there.localhost"),
+        )
+        yield pair
+        for tenant in (pair.ours, pair.theirs):
+            close_tenant(tenant)
+
+
+@pytest.fixture
+def committed(committed_tenants: TenantPair, django_db_blocker: Any) -> Iterator[TenantPair]:
+    """Outside of any transaction, in our tenant's schema; every row is deleted afterwards."""
+    with django_db_blocker.unblock():
+        cache.clear()
+        with schema_context(committed_tenants.ours.schema_name):
+            yield committed_tenants
+        for tenant in (committed_tenants.ours, committed_tenants.theirs):
+            _empty(tenant.schema_name)
+        cache.clear()
+        connection.close()
+
+
+def _empty(schema: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
+            " AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> ALL(%s)",
+            [schema, ["django_migrations", "django_content_type", "auth_permission"]],
+        )
+        tables = ", ".join(f'"{schema}"."{name}"' for (name,) in cursor.fetchall())
+        cursor.execute(f"TRUNCATE {tables}")
 
 
 @pytest.fixture
