@@ -219,7 +219,8 @@ class ShopperState(models.Model):
         help_text="One entry per item and event kind; see profiles.state.HistoryEntry.",
     )
     cart = models.JSONField(
-        default=dict, help_text="items: item id to [time put in, event id]; left: item id to time."
+        default=dict,
+        help_text="items and left: item id to [time, event id].",
     )
     dismissed = ArrayField(models.BigIntegerField(), default=list)
     updated_at = models.DateTimeField(auto_now=True)

@@ -1,5 +1,6 @@
 """What is evidence about a shopper: kinds of signal, and the folding of events into signals."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -61,16 +62,16 @@ def fold_event(
     """The signal after one more event at `at`; events may come in any order.
 
     A late event adds what is left of it at the signal's `last_at`, so the result does not
-    depend on the order of arrival.
+    depend on the order of arrival. Of events at one moment the one with the higher id is later.
     """
     if signal is None:
         return Signal(item, kind, strength=1.0, last_at=at, count=1, event_id=event_id)
     last_at = max(at, signal.last_at)
     strength = faded(signal.strength, last_at - signal.last_at) + faded(1.0, last_at - at)
-    latest = event_id if at >= signal.last_at else signal.event_id
+    latest = max((signal.last_at, signal.event_id or 0), (at, event_id or 0))[1] or None
     return Signal(item, kind, strength, last_at, signal.count + 1, latest)
 
 
 def faded(strength: float, seconds: float) -> float:
     """What is left of a strength after some seconds."""
-    return strength * 2.0 ** (-seconds / SECONDS_PER_DAY / HALF_LIFE_DAYS)
+    return strength * math.exp2(-seconds / SECONDS_PER_DAY / HALF_LIFE_DAYS)

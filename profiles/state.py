@@ -13,11 +13,18 @@ from profiles.models import Consent, Event, EventKind, Purpose, ShopperState
 from profiles.signals import HISTORY_KINDS, Signal, SignalKind, fold_event
 
 MAX_SIGNALS = 4_000
-"""The oldest signals beyond it are forgotten: no state grows without bound."""
+"""The oldest signals beyond it are forgotten, and the oldest items that left the cart: no state
+grows without bound. What was dismissed is kept, for it must never be shown again."""
 
 REBUILD_BATCH = 500
 
 LEAVES_CART = frozenset({EventKind.REMOVE_FROM_CART, EventKind.PURCHASE})
+
+
+Moment = tuple[float, int]
+"""When an event happened, and its id: of two at the same time the later arrival is the later."""
+
+NEVER: Moment = (float("-inf"), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +36,19 @@ class StateEvent:
     item_id: int
     at: float
 
+    @property
+    def moment(self) -> Moment:
+        return self.at, self.id
+
 
 @dataclass(slots=True)
 class State:
     """A shopper's online state while events are folded into it."""
 
     signals: dict[tuple[int, str], Signal] = field(default_factory=dict)
-    cart: dict[int, tuple[float, int]] = field(default_factory=dict)
+    cart: dict[int, Moment] = field(default_factory=dict)
     dismissed: set[int] = field(default_factory=set)
-    left_cart: dict[int, float] = field(default_factory=dict)
+    left_cart: dict[int, Moment] = field(default_factory=dict)
 
     def fold(self, event: StateEvent) -> None:
         """Take one more event in; events may come in any order."""
@@ -51,14 +62,15 @@ class State:
                 event_id=event.id,
             )
         if event.kind == EventKind.ADD_TO_CART:
-            added_at, _ = self.cart.get(event.item_id, (float("-inf"), 0))
-            if event.at >= max(added_at, self.left_cart.get(event.item_id, float("-inf"))):
-                self.cart[event.item_id] = (event.at, event.id)
-        elif event.kind in LEAVES_CART:
-            self.left_cart[event.item_id] = max(
-                event.at, self.left_cart.get(event.item_id, float("-inf"))
+            known = max(
+                self.cart.get(event.item_id, NEVER), self.left_cart.get(event.item_id, NEVER)
             )
-            if self.cart.get(event.item_id, (float("inf"), 0))[0] <= event.at:
+            if event.moment > known:
+                self.cart[event.item_id] = event.moment
+        elif event.kind in LEAVES_CART:
+            left = max(event.moment, self.left_cart.get(event.item_id, NEVER))
+            self.left_cart[event.item_id] = left
+            if self.cart.get(event.item_id, left) < left:
                 del self.cart[event.item_id]
         elif event.kind == EventKind.DISMISS:
             self.dismissed.add(event.item_id)
@@ -68,18 +80,21 @@ class State:
         state = cls(dismissed=set(row.dismissed))
         state.signals = {(s.item, s.kind): s for s in signals_of(row)}
         state.cart = {int(item): (at, event) for item, (at, event) in row.cart["items"].items()}
-        state.left_cart = {int(item): at for item, at in row.cart["left"].items()}
+        state.left_cart = {int(item): (at, event) for item, (at, event) in row.cart["left"].items()}
         return state
 
     def store(self, row: ShopperState) -> None:
-        newest = sorted(self.signals.values(), key=lambda s: s.last_at, reverse=True)
+        newest = sorted(
+            self.signals.values(), key=lambda s: (s.last_at, s.event_id or 0), reverse=True
+        )
+        left = sorted(self.left_cart.items(), key=lambda entry: entry[1], reverse=True)
         row.history = [
             [s.item, s.kind, s.strength, s.last_at, s.count, s.event_id]
             for s in newest[:MAX_SIGNALS]
         ]
         row.cart = {
-            "items": {str(item): [at, event] for item, (at, event) in self.cart.items()},
-            "left": {str(item): at for item, at in self.left_cart.items()},
+            "items": {str(item): list(moment) for item, moment in sorted(self.cart.items())},
+            "left": {str(item): list(moment) for item, moment in left[:MAX_SIGNALS]},
         }
         row.dismissed = sorted(self.dismissed)
 

@@ -186,7 +186,7 @@ class Migration(migrations.Migration):
                     "cart",
                     models.JSONField(
                         default=dict,
-                        help_text="items: item id to [time put in, event id]; left: item id to time.",
+                        help_text="items and left: item id to [time, event id].",
                     ),
                 ),
                 (
