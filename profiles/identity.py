@@ -1,14 +1,15 @@
 """Who a storefront means: from known and anonymous ids to shoppers, and merging the two."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from profiles.models import Consent, ConsentChange, Event, Identity, Session, Shopper
 from profiles.state import drop_states, rebuild_states
+from tenants.connection import connection
 from tenants.errors import DomainError, ErrorKind
 
 KNOWN = Identity.Kind.KNOWN
@@ -47,25 +48,49 @@ def get_shopper(external_id: str) -> Shopper:
     return shopper
 
 
-def ensure_shoppers(refs: Collection[ShopperRef], *, now: datetime | None = None) -> None:
+def ensure_shoppers(refs: Sequence[ShopperRef], *, now: datetime | None = None) -> None:
     """Make the shoppers that are not there yet, and merge anonymous ones that became known.
 
-    Runs in a transaction. Ids already known cost one query, whatever their number.
+    An anonymous id that comes with several known ones goes to the first. Runs in a transaction.
+    Ids already known cost one query, whatever their number.
     """
     now = now or timezone.now()
+    known_of: dict[str, str] = {}
+    for ref in refs:
+        if ref.known and ref.anonymous:
+            known_of.setdefault(ref.anonymous, ref.known)
     wanted = {(KNOWN, ref.known) for ref in refs if ref.known} | {
         (ANONYMOUS, ref.anonymous) for ref in refs if ref.anonymous
     }
     with transaction.atomic():
         present = _shopper_ids(wanted)
         if missing := wanted - present.keys():
-            _create(missing, refs, now)
+            _create(missing, known_of, now)
             present = _shopper_ids(wanted)
-        for ref in sorted(set(refs), key=lambda ref: (ref.known or "", ref.anonymous or "")):
-            if ref.known and ref.anonymous:
-                known = present[KNOWN, ref.known]
-                if present[ANONYMOUS, ref.anonymous] != known:
-                    merge(ref.anonymous, into=known, now=now)
+        for anonymous, known in sorted(known_of.items()):
+            if present[ANONYMOUS, anonymous] != present[KNOWN, known]:
+                merge(anonymous, into=present[KNOWN, known], now=now)
+
+
+def lock_shoppers(shoppers: Collection[int]) -> dict[int, int]:
+    """Lock shoppers until the transaction ends; for each, who it is now.
+
+    That is another one where a merge was committed after the id had been resolved.
+    """
+    now_known_as: dict[int, int] = {}
+    pending = set(shoppers)
+    while pending:
+        rows = dict(
+            Shopper.objects.select_for_update(no_key=True)
+            .filter(pk__in=pending)
+            .order_by(
+                "pk"
+            )  # the same order everywhere, so that two batches cannot block each other
+            .values_list("pk", "merged_into")
+        )
+        now_known_as |= {pk: into or pk for pk, into in rows.items()}
+        pending = set(now_known_as.values()) - now_known_as.keys()
+    return {shopper: now_known_as[now_known_as[shopper]] for shopper in shoppers}
 
 
 def resolve(refs: Collection[ShopperRef]) -> dict[ShopperRef, int]:
@@ -87,7 +112,7 @@ def _shopper_ids(wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], i
 
 
 def _create(
-    missing: Collection[tuple[str, str]], refs: Collection[ShopperRef], now: datetime
+    missing: Collection[tuple[str, str]], known_of: Mapping[str, str], now: datetime
 ) -> None:
     with connection.cursor() as cursor:
         # Creators of shoppers take turns, so that two batches cannot make the same one twice.
@@ -95,7 +120,6 @@ def _create(
             "SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{connection.schema_name}:identities"]
         )
     missing = sorted(set(missing) - _shopper_ids(missing).keys())
-    known_of = {ref.anonymous: ref.known for ref in refs if ref.anonymous and ref.known}
     known = [value for kind, value in missing if kind == KNOWN]
     # An anonymous id that arrives together with its known one needs no shopper of its own.
     anonymous = [value for kind, value in missing if kind == ANONYMOUS and value not in known_of]
@@ -112,10 +136,10 @@ def _create(
         )
     )
     attached = [value for kind, value in missing if kind == ANONYMOUS and value in known_of]
-    owners = _shopper_ids({(KNOWN, known_of[value] or "") for value in attached})
+    owners = _shopper_ids({(KNOWN, known_of[value]) for value in attached})
     Identity.objects.bulk_create(
         Identity(
-            shopper_id=owners[KNOWN, known_of[value] or ""],
+            shopper_id=owners[KNOWN, known_of[value]],
             kind=ANONYMOUS,
             value=value,
             first_seen_at=now,
@@ -136,7 +160,7 @@ def merge(anonymous: str, *, into: int, now: datetime) -> None:
     if identity.merged_at is not None or identity.shopper_id == into:
         return
     old = identity.shopper_id
-    list(Shopper.objects.select_for_update(no_key=True).filter(pk__in=[old, into]).order_by("pk"))
+    lock_shoppers([old, into])
     for session in Session.objects.filter(shopper=old):
         kept, created = Session.objects.get_or_create(
             shopper_id=into,

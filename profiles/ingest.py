@@ -7,17 +7,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 from pydantic import ValidationError
 
 from catalog.models import Item
 from profiles.contract import EventInput, event_adapter
-from profiles.identity import ShopperRef, ensure_shoppers, resolve
-from profiles.models import Event, EventKey, Shopper
-from profiles.partitions import ensure_partitions, remember_partitions
+from profiles.identity import ShopperRef, ensure_shoppers, lock_shoppers, resolve
+from profiles.models import Event, EventKey
+from profiles.partitions import ensure_partitions
 from profiles.state import StateEvent, fold_into_states
-from tenants.input import field_of
+from tenants.deadlocks import in_transaction
+from tenants.input import MAX_FIELDS_NAMED, field_of
 
 KEYS_KEPT = timedelta(days=30)
 LOG_KEY_START = "log:"
@@ -67,14 +68,20 @@ def record_events(
     for position in [p for p, event in parsed.items() if _item_of(event) not in items]:
         outcomes[position] = UNKNOWN_ITEM
         del parsed[position]
-    with transaction.atomic():
-        for position in _repeated(parsed, now):
-            outcomes[position] = REPEATED
-            del parsed[position]
-        if parsed:
-            _store(list(parsed.values()), items, now=now, update_states=update_states)
+    # Before the transaction: making a partition locks the whole table, and must not wait for
+    # anybody's commit while holding it.
+    ensure_partitions([event.occurred_at or now for event in parsed.values()])
+
+    def store() -> set[int]:
+        repeated = set(_repeated(parsed, now))
+        fresh = [event for position, event in parsed.items() if position not in repeated]
+        if fresh:
+            _store(fresh, items, now=now, update_states=update_states)
+        return repeated
+
+    repeated = in_transaction(store) if parsed else set()
     for position in parsed:
-        outcomes[position] = STORED
+        outcomes[position] = REPEATED if position in repeated else STORED
     return [outcome for outcome in outcomes if outcome is not None]
 
 
@@ -96,7 +103,7 @@ def _refused(error: ValidationError) -> Outcome:
         "kind"
         if detail["type"] in kinds
         else field_of({**detail, "loc": detail["loc"][1:]}): detail["msg"]
-        for detail in details
+        for detail in details[:MAX_FIELDS_NAMED]
     }
     return Outcome(OutcomeStatus.REFUSED, "invalid_event", fields)
 
@@ -148,20 +155,12 @@ def _store(
     update_states: bool,
 ) -> None:
     refs = [ShopperRef(event.shopper, event.anonymous) for event in events]
-    ensure_shoppers(set(refs), now=now)
+    ensure_shoppers(refs, now=now)
     shopper_of = resolve(set(refs))
-    shoppers = [shopper_of[ref] for ref in refs]
+    # One writer per shopper: states are read, changed and written.
+    locked = lock_shoppers(set(shopper_of.values()))
+    shoppers = [locked[shopper_of[ref]] for ref in refs]
     moments = [event.occurred_at or now for event in events]
-    ensure_partitions(moments)
-    transaction.on_commit(lambda: remember_partitions(moments))
-    if update_states:
-        # One writer per shopper, in the same order everywhere: states are read, changed, written.
-        list(
-            Shopper.objects.select_for_update(no_key=True)
-            .filter(pk__in=set(shoppers))
-            .order_by("pk")
-            .values_list("pk")
-        )
     sessions = _ensure_sessions(events, shoppers, moments)
     ids = _next_ids(len(events))
     rows = [

@@ -4,13 +4,17 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from django.core.cache import cache
-from django.db import connection
+from django.db import transaction
+
+from tenants.connection import connection
+from tenants.deadlocks import in_transaction
 
 
 def ensure_partitions(moments: Iterable[datetime]) -> None:
     """Make the partitions that hold `moments`. No query for months known to be there.
 
-    An advisory lock keeps two batches from creating the same month at once.
+    Commits by itself unless the caller has a transaction open. An advisory lock keeps two batches
+    from creating the same month at once.
     """
     months = {(at.astimezone(UTC).year, at.astimezone(UTC).month) for at in moments}
     # The set of months is cached, so that the usual batch asks nothing of the database.
@@ -18,6 +22,11 @@ def ensure_partitions(moments: Iterable[datetime]) -> None:
     missing = sorted(months - known)
     if not missing:
         return
+    in_transaction(lambda: _create(missing))
+    transaction.on_commit(lambda: cache.set("event-partitions", known | months, timeout=3600))
+
+
+def _create(months: list[tuple[int, int]]) -> None:
     schema = connection.schema_name
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{schema}:partitions"])
@@ -26,23 +35,15 @@ def ensure_partitions(moments: Iterable[datetime]) -> None:
             " WHERE inhparent = 'profiles_event'::regclass"
         )
         present = {name.rpartition(".")[2] for (name,) in cursor.fetchall()}
-        for year, month in missing:
+        for year, month in months:
             name = f"profiles_event_{year:04}_{month:02}"
             if name in present:
                 continue
             start, end = month_bounds(year, month)
             cursor.execute(
                 f'CREATE TABLE "{schema}"."{name}" PARTITION OF "{schema}".profiles_event'
-                f" FOR VALUES FROM ('{start:%Y-%m-%d %H:%M:%S+00}') TO ('{end:%Y-%m-%d %H:%M:%S+00}')"
+                f" FOR VALUES FROM ('{start:%F %T+00}') TO ('{end:%F %T+00}')"
             )
-
-
-def remember_partitions(moments: Iterable[datetime]) -> None:
-    """Note that these months exist; call it once their partitions are committed."""
-    known: set[tuple[int, int]] = cache.get("event-partitions") or set()
-    months = {(at.astimezone(UTC).year, at.astimezone(UTC).month) for at in moments}
-    if months - known:
-        cache.set("event-partitions", known | months, timeout=3600)
 
 
 def month_bounds(year: int, month: int) -> tuple[datetime, datetime]:
