@@ -28,7 +28,12 @@ Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000)]
 Amount = Annotated[Decimal, Field(ge=0, le=Decimal(10) ** 12, decimal_places=4)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
-ContextValue = Annotated[str, Field(max_length=500)] | bool | int | float | None
+WholeNumber = Annotated[int, Field(ge=-(2**53), le=2**53)]
+"""What every JSON reader reads exactly (RFC 8259, section 6)."""
+
+Number = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+ContextKey = Annotated[Text, Field(max_length=50)]
+ContextValue = Text | bool | WholeNumber | Number | None
 
 
 class _Event(Input):
@@ -42,7 +47,7 @@ class _Event(Input):
         None, description="A repeated key changes nothing, within 30 days."
     )
     decision: UUID | None = Field(None, description="The slate that the event answers.")
-    context: dict[Annotated[str, Field(max_length=50)], ContextValue] = Field(
+    context: dict[ContextKey, ContextValue] = Field(
         default_factory=dict, max_length=MAX_CONTEXT_ENTRIES
     )
 

@@ -45,5 +45,8 @@ class ErrorOutput(BaseModel):
     fields: dict[str, str] | None = None
 
 
-REFUSALS: dict[int, Any] = dict.fromkeys((400, 401, 403, 429), ErrorOutput)
-"""What any operation may answer besides its own; for `extend_schema`."""
+REFUSALS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429), ErrorOutput)
+"""What any operation may answer besides its own, for `extend_schema`; 404 of an unknown host."""
+
+BODY_REFUSALS: dict[int, Any] = {**REFUSALS, 413: ErrorOutput}
+"""The same for an operation that takes a body."""

@@ -3,8 +3,16 @@
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
+from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails
 from rest_framework.request import Request
 
@@ -30,6 +38,9 @@ ExternalId = Annotated[
 ]
 
 
+_external_id: TypeAdapter[str] = TypeAdapter(ExternalId)
+
+
 class Input(BaseModel):
     """What a caller may send. A misspelled field is an error, not silence."""
 
@@ -46,7 +57,26 @@ def parse_query(request: Request, model: type[M]) -> M:
 
     Raises DomainError `invalid_input`.
     """
-    return _validated(lambda: model.model_validate(request.query_params.dict()))
+    try:
+        given = request.query_params.dict()
+    except TooManyFieldsSent as error:
+        raise DomainError("invalid_input", "The query string has too many parameters.") from error
+    return _validated(lambda: model.model_validate(given))
+
+
+def parse_external_id(text: str, *, field: str) -> str:
+    """An id that is part of the address, as it is written in bodies: without spaces around it.
+
+    Raises DomainError `invalid_input`.
+    """
+    try:
+        return _external_id.validate_python(text)
+    except ValidationError as error:
+        raise DomainError(
+            "invalid_input",
+            "Some fields are not valid.",
+            fields={field: error.errors(include_url=False)[0]["msg"]},
+        ) from error
 
 
 def body_of(request: Request) -> bytes:

@@ -1,10 +1,10 @@
 """What the profiles API takes and answers."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from profiles.contract import ContextValue, EventInput
+from profiles.contract import ContextKey, ContextValue, EventInput
 from tenants.input import Input, Text
 
 MAX_EVENTS = 1_000
@@ -42,12 +42,14 @@ class ConsentChoices(Input):
     analytics: bool | None = None
     marketing: bool | None = None
     language_model: bool | None = None
-    source: Text = Field(min_length=1, description="Where the shopper chose, as 'cookie banner'.")
+    source: Annotated[Text, Field(min_length=1, max_length=200)] = Field(
+        description="Where the shopper chose, as 'cookie banner'."
+    )
 
 
 class ShopperInput(Input):
-    traits: dict[str, ContextValue] | None = Field(None, max_length=100)
-    preferences: dict[str, ContextValue] | None = Field(None, max_length=100)
+    traits: dict[ContextKey, ContextValue] | None = Field(None, max_length=100)
+    preferences: dict[ContextKey, ContextValue] | None = Field(None, max_length=100)
 
 
 class ShopperOutput(BaseModel):

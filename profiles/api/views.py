@@ -20,8 +20,8 @@ from profiles.consent import consents_of, record_consents
 from profiles.identity import ShopperRef, ensure_shoppers, get_shopper
 from profiles.ingest import OutcomeStatus, record_events
 from profiles.models import Purpose, Shopper
-from tenants.errors import REFUSALS, DomainError, ErrorOutput
-from tenants.input import parse_body
+from tenants.errors import BODY_REFUSALS, REFUSALS
+from tenants.input import parse_body, parse_external_id
 from tenants.models import Scope
 
 SHOPPER_ID = OpenApiParameter(
@@ -35,7 +35,7 @@ class EventsView(APIView):
     @extend_schema(
         summary="Send events",
         request=DocumentedEventBatch,
-        responses={200: EventOutcomes, **REFUSALS, 413: ErrorOutput},
+        responses={200: EventOutcomes, **BODY_REFUSALS},
         examples=[
             OpenApiExample(
                 "A view and a purchase",
@@ -82,17 +82,17 @@ class ShopperView(APIView):
     @extend_schema(
         summary="Read a shopper",
         parameters=[SHOPPER_ID],
-        responses={200: ShopperOutput, **REFUSALS, 404: ErrorOutput},
+        responses={200: ShopperOutput, **REFUSALS},
     )
     def get(self, request: Request, shopper: str) -> Response:
         """What the shop told us of a shopper, and what the shopper allows."""
-        return Response(_output(get_shopper(shopper)))
+        return Response(_output(get_shopper(parse_external_id(shopper, field="shopper"))))
 
     @extend_schema(
         summary="Create or change a shopper",
         parameters=[SHOPPER_ID],
         request=ShopperInput,
-        responses={200: ShopperOutput, **REFUSALS},
+        responses={200: ShopperOutput, **BODY_REFUSALS},
     )
     def put(self, request: Request, shopper: str) -> Response:
         """Traits come from the shop, preferences from the shopper. What is left out stays."""
@@ -113,7 +113,7 @@ class ConsentsView(APIView):
         summary="Grant or withdraw consent",
         parameters=[SHOPPER_ID],
         request=ConsentChoices,
-        responses={200: ShopperOutput, **REFUSALS},
+        responses={200: ShopperOutput, **BODY_REFUSALS},
     )
     def put(self, request: Request, shopper: str) -> Response:
         """In force from the next request on, on every path."""
@@ -131,9 +131,8 @@ class ConsentsView(APIView):
         return Response(_output(found))
 
 
-def _ensure(external_id: str) -> Shopper:
-    if len(external_id) > 200 or "\x00" in external_id or not external_id.strip():
-        raise DomainError("invalid_shopper", "A shopper's id has 1 to 200 characters.")
+def _ensure(shopper: str) -> Shopper:
+    external_id = parse_external_id(shopper, field="shopper")
     ensure_shoppers([ShopperRef(known=external_id)])
     return get_shopper(external_id)
 
