@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from django import forms
+from django.forms.fields import InvalidJSONInput
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 
@@ -15,6 +16,10 @@ class JsonObjectField(forms.JSONField):
     """
 
     widget = UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"})
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        # What was typed is shown as it was typed: reading it again could fail again.
+        return initial if self.disabled else InvalidJSONInput(data or "")
 
     def prepare_value(self, value: Any) -> Any:
         return super().prepare_value(value) if value else ""
