@@ -77,7 +77,10 @@ class DemoShopper:
 
 @dataclass(frozen=True, slots=True)
 class DemoEvent:
-    """What a shopper did. `item` is None for a search; `value` is money paid or refunded."""
+    """What a shopper did. `item` is None for a search; `value` is money paid or refunded.
+
+    `rating` is 1 to 5 and comes with ratings and reviews, `text` with reviews only.
+    """
 
     kind: EventKind
     occurred_at: datetime
@@ -88,6 +91,7 @@ class DemoEvent:
     value: Decimal | None = None
     query: str | None = None
     rating: int | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
