@@ -1,0 +1,141 @@
+// What visitors do is noted without leaving the page, and slates show at once what it changed.
+// Every link and form works without this script as well.
+
+const csrfToken = document.querySelector('meta[name="csrf-token"]').content;
+const asScript = { "X-Requested-With": "storefront" };
+
+function post(address, fields, options = {}) {
+    return fetch(address, {
+        method: "POST",
+        body: new URLSearchParams(fields),
+        headers: { ...asScript, "X-CSRFToken": csrfToken },
+        ...options,
+    });
+}
+
+async function fragment(address) {
+    const answer = await fetch(address, { headers: asScript });
+    if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);
+    return answer.text();
+}
+
+// Toast
+
+const toast = document.querySelector("[data-toast]");
+let toastTimer;
+
+function say(text) {
+    toast.textContent = text;
+    toast.classList.add("toast-shown");
+    clearTimeout(toastTimer);
+    toastTimer = setTimeout(() => toast.classList.remove("toast-shown"), 6000);
+}
+
+function showPieces(pieces) {
+    const count = document.querySelector("[data-cart-pieces]");
+    count.firstElementChild.textContent = pieces;
+    count.hidden = pieces === 0;
+}
+
+// Slates
+
+function reasonsIn(section) {
+    return new Map(
+        [...section.querySelectorAll("[data-tile]")].map((tile) => [
+            tile.dataset.tile,
+            tile.querySelector(".reason")?.textContent ?? "",
+        ]),
+    );
+}
+
+/** Ask for the slate anew; what is new in it, and which reasons changed, is marked. */
+async function refresh(section) {
+    const before = reasonsIn(section);
+    const html = await fragment(section.dataset.slate);
+    const focused = section.contains(document.activeElement)
+        ? document.activeElement.closest("[data-tile]")?.dataset.tile
+        : undefined;
+    section.innerHTML = html.trim();
+    for (const tile of section.querySelectorAll("[data-tile]")) {
+        const reason = tile.querySelector(".reason");
+        if (!before.has(tile.dataset.tile)) tile.classList.add("tile-fresh");
+        else if (reason && before.get(tile.dataset.tile) !== reason.textContent)
+            reason.classList.add("reason-fresh");
+        // Whoever works by keyboard stays where they were, or is brought to the top of the page.
+        if (tile.dataset.tile === focused) tile.querySelector("a").focus();
+    }
+    if (focused !== undefined && !section.contains(document.activeElement))
+        document.getElementById("main").focus({ preventScroll: true });
+}
+
+function refreshAll() {
+    return Promise.all([...document.querySelectorAll("[data-slate]")].map(refresh));
+}
+
+// Dialog
+
+const dialog = document.getElementById("dialog");
+const dialogContent = dialog.querySelector("[data-dialog-content]");
+
+async function openDialog(link) {
+    dialogContent.innerHTML = await fragment(link.href);
+    dialog.showModal();
+    dialog.scrollTop = 0;
+}
+
+// Events
+
+document.addEventListener("click", (event) => {
+    if (event.target === dialog || event.target.closest("[data-close]")) {
+        dialog.close();
+        return;
+    }
+    const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey;
+    const opener = event.target.closest("a[data-dialog]");
+    if (opener && plain) {
+        event.preventDefault();
+        openDialog(opener).catch(() => location.assign(opener.href));
+        return;
+    }
+    const tile = event.target.closest("a[data-click]");
+    if (tile) {
+        const fields = { kind: "click", item: tile.dataset.click, decision: tile.dataset.decision };
+        // `keepalive`: the page is being left.
+        post("/events/", fields, { keepalive: true }).catch(() => {});
+    }
+});
+
+document.addEventListener("submit", async (event) => {
+    const form = event.target.closest("form[data-quiet]");
+    if (!form) return;
+    event.preventDefault();
+    const button = event.submitter;
+    button.disabled = true;
+    try {
+        const answer = await post(form.action, new FormData(form));
+        if (!answer.ok) throw new Error(`${form.action} answered ${answer.status}`);
+        const said = await answer.json();
+        if (form.hasAttribute("data-dismiss")) dialog.close();
+        say(said.toast);
+        showPieces(said.cart);
+        button.disabled = false;
+        await refreshAll();
+    } catch {
+        button.disabled = false;
+        say("That did not work. Please try again.");
+    }
+});
+
+const viewed = document.querySelector("[data-viewed]");
+if (viewed) {
+    const { viewed: item, decision } = viewed.dataset;
+    post("/events/", { kind: "view", item, decision })
+        .then((answer) => (answer.ok ? answer.json() : null))
+        .then((said) => said && say(said.toast))
+        .catch(() => {});
+}
+
+// A page that the browser kept while another was open shows what has changed since.
+window.addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+});
