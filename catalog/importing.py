@@ -6,11 +6,11 @@ is bounded by a batch, whatever the file's size.
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, BinaryIO
 
-from django.db import connection, transaction
 from django.utils import timezone
 
 from catalog.feeds.options import FeedDefaults
@@ -18,6 +18,8 @@ from catalog.feeds.options import FeedFormat as ReaderFormat
 from catalog.feeds.read import read_feed
 from catalog.feeds.rows import FeedError, FeedItem, FeedUnreadable
 from catalog.models import FeedImport, FeedRowError
+from tenants.connection import connection
+from tenants.deadlocks import in_transaction
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,61 @@ OFFER_COLUMNS = {
     "stock": "integer",
 }
 COLUMNS = {**ITEM_COLUMNS, **OFFER_COLUMNS}
+STAGING = "feed_rows, feed_failed, feed_merged"
+
+
+def _columns(names: Iterable[str], prefix: str = "") -> str:
+    return ", ".join(prefix + name for name in names)
+
+
+MERGE_ITEMS = f"""
+    WITH merged AS (
+        INSERT INTO catalog_item ({_columns(ITEM_COLUMNS)}, created_at, updated_at)
+        SELECT {_columns(ITEM_COLUMNS)}, now(), now() FROM feed_rows
+        ON CONFLICT (external_id) DO UPDATE
+        SET ({_columns(ITEM_COLUMNS)}, archived_at, updated_at)
+            = ROW ({_columns(ITEM_COLUMNS, "excluded.")}, NULL, now())
+        WHERE ({_columns(ITEM_COLUMNS, "catalog_item.")})
+              IS DISTINCT FROM ({_columns(ITEM_COLUMNS, "excluded.")})
+           OR catalog_item.archived_at IS NOT NULL
+        RETURNING id, xmax = 0 AS created
+    )
+    INSERT INTO feed_merged SELECT id, created FROM merged
+"""  # noqa: S608  # made of the column names above
+
+# An offer that changed makes its item count as updated, without touching it: what a price says
+# is no reason to embed the text anew.
+COUNT_MERGED = f"""
+    SELECT count(*) FILTER (WHERE created),
+           count(*) FILTER (WHERE NOT created) + (
+               SELECT count(*) FROM feed_rows f
+               JOIN catalog_item i USING (external_id) LEFT JOIN catalog_offer o ON o.item_id = i.id
+               WHERE f.price IS NOT NULL AND i.id NOT IN (SELECT item_id FROM feed_merged)
+                 AND ({_columns(OFFER_COLUMNS, "f.")})
+                     IS DISTINCT FROM ({_columns(OFFER_COLUMNS, "o.")})
+           )
+    FROM feed_merged
+"""  # noqa: S608  # made of the column names above
+
+# Also where nothing changed: the merchant has just said that this offer still holds.
+MERGE_OFFERS = f"""
+    INSERT INTO catalog_offer (item_id, {_columns(OFFER_COLUMNS)}, refreshed_at)
+    SELECT i.id, {_columns(OFFER_COLUMNS, "f.")}, now()
+    FROM feed_rows f JOIN catalog_item i USING (external_id) WHERE f.price IS NOT NULL
+    ON CONFLICT (item_id) DO UPDATE
+    SET ({_columns(OFFER_COLUMNS)}, refreshed_at)
+        = ROW ({_columns(OFFER_COLUMNS, "excluded.")}, excluded.refreshed_at)
+"""  # noqa: S608  # made of the column names above
+
+# An item whose row was bad is in the feed all the same, and a feed without a single good row
+# says nothing about the catalog.
+ARCHIVE_MISSING = """
+    UPDATE catalog_item i SET archived_at = now(), updated_at = now()
+    WHERE archived_at IS NULL
+      AND EXISTS (SELECT 1 FROM feed_rows)
+      AND NOT EXISTS (SELECT 1 FROM feed_rows f WHERE f.external_id = i.external_id)
+      AND NOT EXISTS (SELECT 1 FROM feed_failed f WHERE f.external_id = i.external_id)
+"""
 
 
 def run_import(feed_import: FeedImport, stream: BinaryIO) -> None:
@@ -56,11 +113,12 @@ def run_import(feed_import: FeedImport, stream: BinaryIO) -> None:
     to its end fails the import and changes nothing; the reason is in `feed_import.failure`.
     Running the same feed again changes nothing.
     """
+    _forget_earlier_run(feed_import)
     feed_import.start(timezone.now())
     try:
-        with _staging_table():
+        with _staging_tables():
             _stage(feed_import, stream)
-            _merge(feed_import)
+            counts = in_transaction(lambda: _merge(full=feed_import.full))
     except FeedUnreadable as error:
         feed_import.failure = f"{error.message} ({error.code})"
         feed_import.status = FeedImport.Status.FAILED
@@ -70,6 +128,9 @@ def run_import(feed_import: FeedImport, stream: BinaryIO) -> None:
         raise
     else:
         feed_import.status = FeedImport.Status.DONE
+        feed_import.created, feed_import.updated, feed_import.archived = counts
+        good = feed_import.rows - feed_import.failed
+        feed_import.unchanged = good - feed_import.created - feed_import.updated
     finally:
         feed_import.finished_at = timezone.now()
         feed_import.save()
@@ -85,21 +146,31 @@ def run_import(feed_import: FeedImport, stream: BinaryIO) -> None:
     )
 
 
-class _staging_table:  # noqa: N801  # used as `with _staging_table():`
-    """A temporary table of this connection, gone at the end even if the merge fails."""
+def _forget_earlier_run(feed_import: FeedImport) -> None:
+    feed_import.row_errors.all().delete()
+    feed_import.failure = ""
+    feed_import.finished_at = None
+    feed_import.rows = feed_import.failed = 0
+    feed_import.created = feed_import.updated = feed_import.unchanged = feed_import.archived = 0
+    feed_import.save()
 
-    def __enter__(self) -> None:
-        columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-        with connection.cursor() as cursor:
-            cursor.execute("DROP TABLE IF EXISTS feed_rows, feed_failed")
-            cursor.execute(f"CREATE TEMPORARY TABLE feed_rows ({columns})")
-            cursor.execute("CREATE TEMPORARY TABLE feed_failed (external_id varchar)")
 
-    def __exit__(self, error: type[BaseException] | None, *_rest: object) -> None:
-        if error is not None and connection.in_atomic_block and connection.needs_rollback:
-            return  # the caller's rollback takes the tables with it
-        with connection.cursor() as cursor:
-            cursor.execute("DROP TABLE IF EXISTS feed_rows, feed_failed")
+@contextmanager
+def _staging_tables() -> Iterator[None]:
+    """Temporary tables of this connection, gone at the end even if the merge fails."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {STAGING}")
+        cursor.execute(f"CREATE TEMPORARY TABLE feed_rows ({columns})")
+        cursor.execute("CREATE TEMPORARY TABLE feed_failed (external_id varchar)")
+        cursor.execute("CREATE TEMPORARY TABLE feed_merged (item_id bigint, created boolean)")
+    try:
+        yield
+    finally:
+        # In a transaction that failed nothing can be dropped: its rollback takes them along.
+        if not connection.needs_rollback and connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute(f"DROP TABLE IF EXISTS {STAGING}")
 
 
 def _stage(feed_import: FeedImport, stream: BinaryIO) -> None:
@@ -111,16 +182,17 @@ def _stage(feed_import: FeedImport, stream: BinaryIO) -> None:
         defaults=FeedDefaults(**feed_import.options),
     )
     failed_rows: set[int] = set()
+    good = 0
     while batch := list(islice(rows, BATCH)):
         items = [row for row in batch if isinstance(row, FeedItem)]
         errors = [row for row in batch if isinstance(row, FeedError)]
         _copy_items(items)
         _keep_errors(feed_import, errors)
         failed_rows.update(error.row for error in errors)
-        feed_import.rows += len(items)
+        good += len(items)
         feed_import.failed = len(failed_rows)
+        feed_import.rows = good + feed_import.failed
         feed_import.save(update_fields=["rows", "failed"])
-    feed_import.rows += feed_import.failed
 
 
 def _copy_items(items: list[FeedItem]) -> None:
@@ -166,54 +238,21 @@ def _keep_errors(feed_import: FeedImport, errors: list[FeedError]) -> None:
             cursor.execute("INSERT INTO feed_failed SELECT unnest(%s::varchar[])", [named])
 
 
-def _merge(feed_import: FeedImport) -> None:
-    items = ", ".join(ITEM_COLUMNS)
-    changed = ", ".join(f"{c} = excluded.{c}" for c in ITEM_COLUMNS if c != "external_id")
-    stored = ", ".join(f"catalog_item.{c}" for c in ITEM_COLUMNS)
-    incoming = ", ".join(f"excluded.{c}" for c in ITEM_COLUMNS)
-    with transaction.atomic(), connection.cursor() as cursor:
+def _merge(*, full: bool) -> tuple[int, int, int]:
+    """How many items were created, updated (in what they say or what they cost) and archived."""
+    with connection.cursor() as cursor:
+        # Merges take turns: two at once would lock each other's rows, and mix their offers.
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{connection.schema_name}:feeds"]
+        )
         cursor.execute("ANALYZE feed_rows")
-        cursor.execute(
-            f"""
-            WITH merged AS (
-                INSERT INTO catalog_item ({items}, created_at, updated_at)
-                SELECT {items}, now(), now() FROM feed_rows
-                ON CONFLICT (external_id) DO UPDATE
-                SET {changed}, archived_at = NULL, updated_at = now()
-                WHERE ({stored}) IS DISTINCT FROM ({incoming})
-                   OR catalog_item.archived_at IS NOT NULL
-                RETURNING (xmax = 0) AS created
-            )
-            SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM merged
-            """
-        )
-        feed_import.created, feed_import.updated = cursor.fetchone()
-        # Also where nothing changed: the merchant has just said that this offer still holds.
-        cursor.execute(
-            """
-            INSERT INTO catalog_offer
-                (item_id, price, sale_price, currency, cost, stock, refreshed_at)
-            SELECT i.id, f.price, f.sale_price, f.currency, f.cost, f.stock, now()
-            FROM feed_rows f JOIN catalog_item i USING (external_id) WHERE f.price IS NOT NULL
-            ON CONFLICT (item_id) DO UPDATE
-            SET price = excluded.price, sale_price = excluded.sale_price,
-                currency = excluded.currency, cost = excluded.cost, stock = excluded.stock,
-                refreshed_at = excluded.refreshed_at
-            """
-        )
-        if feed_import.full:
-            # An item whose row was bad is in the feed all the same, and a feed without a single
-            # good row says nothing about the catalog.
-            cursor.execute(
-                """
-                UPDATE catalog_item i SET archived_at = now(), updated_at = now()
-                WHERE archived_at IS NULL
-                  AND EXISTS (SELECT 1 FROM feed_rows)
-                  AND NOT EXISTS (SELECT 1 FROM feed_rows f WHERE f.external_id = i.external_id)
-                  AND NOT EXISTS (SELECT 1 FROM feed_failed f WHERE f.external_id = i.external_id)
-                """
-            )
-            feed_import.archived = cursor.rowcount
-    feed_import.unchanged = (
-        feed_import.rows - feed_import.failed - feed_import.created - feed_import.updated
-    )
+        cursor.execute("TRUNCATE feed_merged")
+        cursor.execute(MERGE_ITEMS)
+        cursor.execute(COUNT_MERGED)
+        created, updated = cursor.fetchone() or (0, 0)
+        cursor.execute(MERGE_OFFERS)
+        archived = 0
+        if full:
+            cursor.execute(ARCHIVE_MISSING)
+            archived = cursor.rowcount
+    return created, updated, archived
