@@ -29,19 +29,12 @@ class ListQuality:
 def top_items(scores: Scores, k: int) -> IntArray:
     """The columns of the `k` best scores of each row, best first; ties go to the lower column."""
     k = min(k, scores.shape[1])
+    keys = _falling_keys(scores)
     if k < scores.shape[1]:
-        best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-        # Which of several equal scores argpartition keeps is its own affair: settle it.
-        edge = np.take_along_axis(scores, best, axis=1).min(axis=1, initial=np.inf)
-        tied = (scores == edge[:, None]).sum(axis=1) > (
-            np.take_along_axis(scores, best, axis=1) == edge[:, None]
-        ).sum(axis=1)
-        for row in np.flatnonzero(tied):
-            best[row] = np.lexsort((np.arange(scores.shape[1]), -scores[row]))[:k]
+        best = np.argpartition(keys, k - 1, axis=1)[:, :k]
     else:
         best = np.tile(np.arange(k), (scores.shape[0], 1))
-    values = np.take_along_axis(scores, best, axis=1)
-    order = np.lexsort((best, -values), axis=1)
+    order = np.argsort(np.take_along_axis(keys, best, axis=1), axis=1)
     return np.asarray(np.take_along_axis(best, order, axis=1))
 
 
@@ -79,3 +72,18 @@ def list_quality(lists: IntArray, truth: sparse.csr_matrix, *, k: int) -> ListQu
         coverage=len(shown) / truth.shape[1],
         shoppers=len(recall),
     )
+
+
+def _falling_keys(scores: Scores) -> npt.NDArray[np.int64]:
+    """Distinct integers that sort as the scores do from best to worst, then by column.
+
+    The bits of a float, read as an integer, sort as the float does once those of a negative
+    one are flipped. In place, because the arrays are as large as memory allows.
+    """
+    bits = (scores.astype(np.float32) + np.float32(0.0)).view(np.int32)
+    bits ^= (bits >> 31) & np.int32(0x7FFFFFFF)
+    keys = bits.astype(np.int64)
+    np.negative(keys, out=keys)
+    keys <<= 32
+    keys |= np.arange(scores.shape[1])
+    return keys

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from profiles.signals import SECONDS_PER_DAY
 from recommendations.training.blend import choose_recipe
 from recommendations.training.holdout import Quality, hold_out, measure
+from recommendations.training.knobs import affordable
 from recommendations.training.log import InteractionLog
 from recommendations.training.ranker import Ranker, learn
 from recommendations.training.recipe import Recipe, TrainingParams
@@ -45,7 +46,8 @@ def fit(
     log = log.before(now)
     split_at = validation_split(log, now=now, params=params)
     holdout = hold_out(log, split_at=split_at, until=now, target_kinds=params.target_kinds)
-    recipe = choose_recipe(log, holdout, params, start=start or Recipe())
+    start = affordable(start or Recipe(), len(log.item_ids), params)
+    recipe = choose_recipe(log, holdout, params, start=start)
     return FittedRanker(
         ranker=learn(log, recipe, now=now, keep=params.keep, seed=params.seed),
         quality=evaluate_on_split(log, split_at=split_at, until=now, recipe=recipe, params=params),
@@ -64,7 +66,10 @@ def evaluate_on_split(
 ) -> Quality:
     """How a recipe does that learns before `split_at` and is measured from then to `until`."""
     params = params or TrainingParams()
-    holdout = hold_out(log, split_at=split_at, until=until, target_kinds=params.target_kinds)
+    holdout = hold_out(
+        log, split_at=split_at, until=until, target_kinds=params.target_kinds
+    ).sample(params.max_measured, seed=params.seed)
+    recipe = affordable(recipe, len(log.item_ids), params)
     ranker = learn(log, recipe, now=split_at, keep=params.keep, seed=params.seed)
     return measure(ranker, holdout, k=params.k, max_cells=params.max_cells)
 

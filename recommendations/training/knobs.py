@@ -42,6 +42,13 @@ def neighbor_recipes(items: int, params: TrainingParams) -> list[NeighborRecipe]
     return [NeighborRecipe(ridge=300.0), NeighborRecipe(ridge=50.0), *counted]
 
 
+def affordable(recipe: Recipe, items: int, params: TrainingParams) -> Recipe:
+    """The recipe, without ease where the catalog has outgrown it."""
+    if recipe.neighbors.method == "ease" and items > params.max_ease_items:
+        return replace(recipe, neighbors=neighbor_recipes(items, params)[0])
+    return recipe
+
+
 def knobs(kinds: Collection[str]) -> Iterator[Knob]:
     """The settings that can matter where these kinds of event occur."""
     owned, considered = bool(OWNED_KINDS & set(kinds)), bool(CONSIDERED_KINDS & set(kinds))

@@ -56,7 +56,8 @@ class TrainingParams:
     `keep` is how many neighbors an item has at most, `k` the length of the lists that quality
     is measured on. Ease is not tried above `max_ease_items` (at 6,000 items about 15 s of one
     core and 0.6 GB). At most `max_shoppers` held-out shoppers, and `max_cells` scores at a
-    time, are used to choose; below `min_shoppers` nothing is chosen and the defaults hold.
+    time, are used to choose; below `min_shoppers` nothing is chosen and the defaults hold. At
+    most `max_measured` held-out shoppers are used to measure.
     """
 
     keep: int = 100
@@ -66,5 +67,6 @@ class TrainingParams:
     max_ease_items: int = 6_000
     max_shoppers: int = 1_000
     min_shoppers: int = 30
+    max_measured: int = 5_000
     max_cells: int = 8_000_000
     seed: int = 7
