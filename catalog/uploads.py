@@ -1,11 +1,13 @@
 """Accepting a feed file: checked for what can be checked at once, kept, and queued."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
+from catalog.feeds.columns import ColumnMap
 from catalog.feeds.options import FeedDefaults, FeedFormat
 from catalog.feeds.rows import FeedUnreadable
 from catalog.models import FeedImport
@@ -23,25 +25,34 @@ def accept_feed(
     full: bool = False,
 ) -> FeedImport:
     """Keep the file and queue its import. Raises DomainError `invalid_feed` for bad settings."""
-    if format not in set(FeedFormat):
-        known = ", ".join(FeedFormat)
-        raise DomainError(
-            "invalid_feed", "The format is not known.", fields={"format": f"One of {known}."}
-        )
-    try:
-        FeedDefaults(**dict(options or {}))
-    except (TypeError, ValueError, FeedUnreadable) as error:
-        raise DomainError(
-            "invalid_feed", "The options are not valid.", fields={"options": str(error)}
-        ) from error
+    columns, options = dict(columns or {}), dict(options or {})
+    _check("format", lambda: FeedFormat(format), otherwise=f"One of {', '.join(FeedFormat)}.")
+    _check("columns", lambda: ColumnMap(columns))
+    _check("options", lambda: FeedDefaults(**options), otherwise="An option is not known.")
+    for name, value in (("columns", columns), ("options", options)):
+        if "\\u0000" in json.dumps(value):
+            raise _refused(name, "NUL characters cannot be stored.")
     with transaction.atomic():
         feed_import = FeedImport.objects.create(
             format=format,
             file_name=(file.name or "feed")[-255:],
             file=file,
-            columns=dict(columns or {}),
-            options=dict(options or {}),
+            columns=columns,
+            options=options,
             full=full,
         )
         run_feed_import.delay_on_commit(current_schema(), feed_import.pk)
     return feed_import
+
+
+def _check(field: str, parse: Callable[[], object], *, otherwise: str = "") -> None:
+    try:
+        parse()
+    except FeedUnreadable as error:
+        raise _refused(field, error.message) from error
+    except (TypeError, ValueError) as error:
+        raise _refused(field, otherwise or str(error)) from error
+
+
+def _refused(field: str, why: str) -> DomainError:
+    return DomainError("invalid_feed", "Some fields are not valid.", fields={field: why})

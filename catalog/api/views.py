@@ -1,11 +1,11 @@
 """The catalog in: feeds."""
 
-import csv
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import orjson
-from django.http import StreamingHttpResponse
+from django.core.exceptions import TooManyFieldsSent, TooManyFilesSent
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import MultiPartParser
@@ -15,10 +15,12 @@ from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
 from catalog.api.inputs import FeedImportOutput
+from catalog.error_report import error_report
 from catalog.models import FeedImport
 from catalog.uploads import accept_feed
-from tenants.errors import REFUSALS, DomainError, ErrorKind, ErrorOutput
+from tenants.errors import BODY_REFUSALS, REFUSALS, DomainError, ErrorKind, ErrorOutput
 from tenants.models import Scope
+from tenants.tasks import current_schema
 
 FEED_REQUEST = {
     "multipart/form-data": {
@@ -41,6 +43,10 @@ FEED_REQUEST = {
 }
 
 
+YES = frozenset({"true", "1", "yes", "on"})
+NO = frozenset({"false", "0", "no", "off", ""})
+
+
 class FeedsView(APIView):
     required_scopes: ClassVar = {"POST": Scope.CATALOG_WRITE}
     parser_classes = [MultiPartParser]
@@ -48,21 +54,20 @@ class FeedsView(APIView):
     @extend_schema(
         summary="Upload a feed",
         request=FEED_REQUEST,
-        responses={202: FeedImportOutput, **REFUSALS},
+        responses={202: FeedImportOutput, **BODY_REFUSALS, 415: ErrorOutput},
     )
     def post(self, request: Request) -> Response:
         """The file is imported in the background; ask for its progress at the address given."""
-        file = request.FILES.get("file")
-        if file is None:
-            raise DomainError(
-                "invalid_feed", "There is no file.", fields={"file": "This field is required."}
-            )
+        form = _form(request)
+        file = form.get("file")
+        if not isinstance(file, UploadedFile):
+            raise _refused("file", "A file is needed.")
         feed_import = accept_feed(
             file,
-            format=request.data.get("format", ""),
-            columns=_json_field(request, "columns"),
-            options=_json_field(request, "options"),
-            full=str(request.data.get("full", "")).lower() in {"true", "1", "yes", "on"},
+            format=_text(form, "format"),
+            columns=_json_object(form, "columns"),
+            options=_json_object(form, "options"),
+            full=_boolean(form, "full"),
         )
         return Response(_output(feed_import, request), status=202)
 
@@ -72,7 +77,7 @@ class FeedView(APIView):
 
     @extend_schema(
         summary="Progress of a feed",
-        responses={200: FeedImportOutput, **REFUSALS, 404: ErrorOutput},
+        responses={200: FeedImportOutput, **REFUSALS},
     )
     def get(self, request: Request, feed_import: int) -> Response:
         """Counts so far; final once `status` is done or failed."""
@@ -84,39 +89,16 @@ class FeedErrorsView(APIView):
 
     @extend_schema(
         summary="Rows of a feed that were not imported",
-        responses={(200, "text/csv"): OpenApiTypes.STR, **REFUSALS, 404: ErrorOutput},
+        responses={(200, "text/csv"): OpenApiTypes.STR, **REFUSALS},
     )
     def get(self, request: Request, feed_import: int) -> StreamingHttpResponse:
         """A CSV file: row, id, field, code, message, excerpt."""
         found = _get(feed_import)
         return StreamingHttpResponse(
-            error_report(found),
+            error_report(found.pk, schema=current_schema()),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="feed-{found.pk}-errors.csv"'},
         )
-
-
-class _Echo:
-    """A file whose `write` hands the text back, as csv.writer wants one to stream."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def error_report(feed_import: FeedImport) -> Iterator[str]:
-    """The import's row errors as lines of CSV, streamed."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(["row", "external_id", "field", "code", "message", "raw"])
-    rows = feed_import.row_errors.values_list(
-        "row", "external_id", "field", "code", "message", "raw"
-    )
-    for row in rows.iterator(chunk_size=2_000):
-        yield writer.writerow([_inert(cell) for cell in row])
-
-
-def _inert(cell: object) -> object:
-    """A spreadsheet must not run what a feed wrote: a leading quote keeps it text (OWASP)."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell
 
 
 def _get(pk: int) -> FeedImport:
@@ -126,19 +108,42 @@ def _get(pk: int) -> FeedImport:
     return found
 
 
-def _json_field(request: Request, name: str) -> dict[str, Any]:
-    text = request.data.get(name) or "{}"
+def _form(request: Request) -> dict[str, Any]:
+    """The parts of the form by name: texts, and files where files were sent."""
+    try:
+        form = cast("QueryDict", request.data)
+    except (TooManyFieldsSent, TooManyFilesSent) as error:
+        raise DomainError("invalid_feed", "The form has too many parts.") from error
+    return form.dict()
+
+
+def _text(form: dict[str, Any], name: str) -> str:
+    value = form.get(name, "")
+    if not isinstance(value, str):
+        raise _refused(name, "Text is needed, not a file.")
+    return value
+
+
+def _boolean(form: dict[str, Any], name: str) -> bool:
+    word = _text(form, name).lower()
+    if word not in YES | NO:
+        raise _refused(name, "Either true or false.")
+    return word in YES
+
+
+def _json_object(form: dict[str, Any], name: str) -> dict[str, Any]:
+    text = _text(form, name) or "{}"
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise DomainError(
-            "invalid_feed", f"{name} is not JSON.", fields={name: str(error)}
-        ) from error
+        raise _refused(name, f"This is not JSON: {error}.") from error
     if not isinstance(value, dict):
-        raise DomainError(
-            "invalid_feed", f"{name} is not an object.", fields={name: "A JSON object is needed."}
-        )
+        raise _refused(name, "A JSON object is needed.")
     return value
+
+
+def _refused(field: str, why: str) -> DomainError:
+    return DomainError("invalid_feed", "Some fields are not valid.", fields={field: why})
 
 
 def _output(feed_import: FeedImport, request: Request) -> dict[str, Any]:
