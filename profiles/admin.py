@@ -34,6 +34,7 @@ from tenants.pages import (
     ModelAdmin,
     ReadOnlyAdmin,
     ReadOnlyInline,
+    delete_one_by_one,
     display,
     link_to,
     list_address,
@@ -291,6 +292,9 @@ class SignalPolicyAdmin(ModelAdmin[SignalPolicy]):
     form = SignalPolicyForm
     list_display = ("signal_kind", "may_rank", "may_cite")
     list_editable = ("may_rank", "may_cite")
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SignalPolicy]) -> None:
+        delete_one_by_one(queryset)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: SignalPolicy | None = None

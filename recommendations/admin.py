@@ -43,6 +43,7 @@ from tenants.pages import (
     ReadOnlyAdmin,
     action,
     change_address,
+    delete_one_by_one,
     display,
     link,
     link_to,
@@ -114,12 +115,6 @@ class MerchandisingRuleAdmin(ModelAdmin[MerchandisingRule]):
         if rule.starts_at and rule.starts_at > now:
             return "to come"
         return "over" if rule.ends_at and rule.ends_at <= now else "in force"
-
-
-def delete_one_by_one(rows: QuerySet[Any]) -> None:
-    """Each by its own `delete()`, which drops what is cached of it; deleting a set would not."""
-    for row in rows:
-        row.delete()
 
 
 @admin.register(RankerVersion)

@@ -36,6 +36,7 @@ __all__ = [
     "StackedInline",
     "action",
     "change_address",
+    "delete_one_by_one",
     "display",
     "link",
     "link_to",
@@ -112,6 +113,12 @@ class DayRangeFilter(RangeDateFilter):  # type: ignore[misc]  # unfold is untype
                 bound = timezone.make_aware(datetime.combine(day, moment))
                 queryset = queryset.filter(**{f"{self.parameter_name}__{lookup}": bound})
         return queryset
+
+
+def delete_one_by_one(rows: QuerySet[Any]) -> None:
+    """Each by its own `delete()`, which drops what is cached of it; deleting a set would not."""
+    for row in rows:
+        row.delete()
 
 
 def display(**options: Any) -> Callable[[F], F]:

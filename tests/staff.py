@@ -1,12 +1,10 @@
 """Staff in the admin: signed in at their tenant's host, with a row of everything to look at."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from django.contrib.auth.models import Group, Permission
-from django.db import connection
 from django.db.models import Model
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 from django_tenants.utils import schema_context
@@ -32,6 +30,7 @@ from recommendations.models import (
 )
 from tenants.keys import mint_key
 from tenants.models import StaffUser, Tenant
+from tenants.tasks import current_schema
 from tests.make import make_event, make_item, make_shopper
 
 PASSWORD = "a long pass phrase of tests"
@@ -42,7 +41,7 @@ class Browser(Client):
 
     def request(self, **request: Any) -> Any:
         # A request ends in the public schema; the test goes on where it was.
-        with schema_context(connection.schema_name):
+        with schema_context(current_schema()):
             return super().request(**request)
 
 
@@ -67,7 +66,14 @@ def sign_in(tenant: Tenant, name: str = "boss", *, permissions: tuple[str, ...] 
     return client
 
 
-def text_of(response: HttpResponse) -> str:
+class Answer(Protocol):
+    """What Django's test client gets back, as far as a page is read."""
+
+    @property
+    def content(self) -> bytes: ...
+
+
+def text_of(response: Answer) -> str:
     return response.content.decode()
 
 
