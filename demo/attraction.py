@@ -63,5 +63,5 @@ def drawn(weights: FloatArray, rng: np.random.Generator) -> int:
     """An index, with the chance its weight gives it."""
     summed = weights.cumsum()
     # The product may be rounded up to the whole sum, whose place is behind the last one.
-    place = np.searchsorted(summed, rng.random() * summed[-1], side="right")
+    place = summed.searchsorted(rng.random() * summed[-1], side="right")
     return min(int(place), len(weights) - 1)

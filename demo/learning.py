@@ -13,7 +13,7 @@ from demo.reviews import review_text, some_rating
 from demo.values import DemoEvent, DemoItem, DemoShopper
 
 ACADEMY_EVENTS = 12_000
-EVENTS_PER_VISIT = 2.95
+EVENTS_PER_VISIT = 2.8
 """A little less than a visit and what follows from it bring, so that views can be left out."""
 
 SEARCHES, LOOKS_AT_PLAN, READS = 0.35, 0.65, 0.4

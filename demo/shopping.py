@@ -15,15 +15,16 @@ from demo.timetable import LAST_WEEK
 from demo.values import DemoEvent, DemoItem, DemoShopper
 
 SHOP_EVENTS = 60_000
-EVENTS_PER_VISIT = 4.3
+EVENTS_PER_VISIT = 4.1
 """A little less than a visit and what follows from it bring, so that views can be left out."""
 
 IN_SEASON, OUT_OF_SEASON = 1.6, 0.65
 TRENDS = 14
-TREND_OF_ITEM, TREND_OF_SHELF = 8.0, 2.5
+TREND_OF_ITEM, TREND_OF_SHELF = 15.0, 4.0
 """How much more a trending item and its shelf draw in the last week."""
 
-SEARCHES, WISHES, ADDS, BUYS = 0.4, 0.07, 0.36, 0.66
+SEARCHES, WISHES, BUYS = 0.4, 0.07, 0.66
+ADDS, ADDS_COMPANION, ADDS_WISH = 0.36, 0.47, 0.6
 LOOKS_ON, LOOKS_AT_MOST = 0.52, 5
 COMPLETES, COMPLETES_WHEN_ONLY_LOOKING = 0.66, 0.3
 KEEPS_TO_COMPANIONS = 0.8
@@ -102,7 +103,7 @@ class Shopping:
         if wishes and self._rng.random() < 0.2:
             favorite = wishes.pop(0)
             visit.note("view", self._items[favorite])
-            adds = 0.6
+            adds = ADDS_WISH
         else:
             favorite = self._browse(visit, shopper)
             adds = ADDS
@@ -167,7 +168,8 @@ class Shopping:
                 return
             item = self._companion(shopper, others)
             visit.note("view", self._items[item])
-            if item not in self._owned[shopper] and self._rng.random() < ADDS * 1.3:
+            wanted = item not in self._owned[shopper] and item not in cart
+            if wanted and self._rng.random() < ADDS_COMPANION:
                 self._add(visit, item, cart)
 
     def _companion(self, shopper: int, others: list[int]) -> int:
