@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from django.conf import settings
-from django.utils import timezone
+from django.db import transaction
 
 from catalog.models import EMBEDDING_DIMENSIONS, Item, ItemEmbedding
 
@@ -73,15 +73,19 @@ class OpenAIEmbedder:
             answer = self._client.embeddings.create(
                 model=OPENAI_MODEL, input=list(texts), dimensions=EMBEDDING_DIMENSIONS
             )
+            rows = sorted(answer.data, key=lambda row: row.index)
+            vectors = np.array([row.embedding for row in rows], dtype=np.float32)
         except OpenAIError as error:
             raise EmbedderUnavailable(str(error)) from error
-        vectors = np.array(
-            [row.embedding for row in sorted(answer.data, key=lambda row: row.index)],
-            dtype=np.float32,
-        )
+        except (ValueError, TypeError, AttributeError) as error:
+            # The client takes what is no answer of the API at all for one, and stumbles over it.
+            raise EmbedderUnavailable(f"The model's answer cannot be read: {error}") from error
         if vectors.shape != (len(texts), EMBEDDING_DIMENSIONS):
             raise EmbedderUnavailable(f"The model answered vectors of shape {vectors.shape}.")
-        unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not (np.isfinite(lengths).all() and lengths.all()):
+            raise EmbedderUnavailable("The model answered vectors without a direction.")
+        unit: Vectors = vectors / lengths
         return unit
 
 
@@ -126,27 +130,31 @@ def embed_items(items: Iterable[Item]) -> int:
     """
     model = embedder()
     changed: list[tuple[Item, str, str]] = []
-    unchanged: list[int] = []
+    read: list[ItemEmbedding] = []
     for item in items:
         text = text_of(item)
         digest = content_hash(text)
+        # As new as the item was when it was read: an item that changes while the model thinks is
+        # newer than its vector, and its turn comes again.
+        read.append(ItemEmbedding(item_id=item.pk, updated_at=item.updated_at))
         stored: ItemEmbedding | None = getattr(item, "embedding", None)
-        if stored and (stored.content_hash, stored.model_version) == (digest, model.version):
-            unchanged.append(item.pk)
-            continue
-        changed.append((item, text, digest))
+        if stored is None or (stored.content_hash, stored.model_version) != (digest, model.version):
+            changed.append((item, text, digest))
     vectors = model.encode([text for _, text, _ in changed])
-    ItemEmbedding.objects.bulk_create(
-        [
-            ItemEmbedding(
-                item=item, model_version=model.version, content_hash=digest, vector=vector.tolist()
-            )
-            for (item, _, digest), vector in zip(changed, vectors, strict=True)
-        ],
-        update_conflicts=True,
-        unique_fields=["item"],
-        update_fields=["model_version", "content_hash", "vector", "updated_at"],
-    )
-    # Touched for another reason than their text: noted, so that they are not looked at again.
-    ItemEmbedding.objects.filter(item__in=unchanged).update(updated_at=timezone.now())
+    with transaction.atomic():
+        ItemEmbedding.objects.bulk_create(
+            [
+                ItemEmbedding(
+                    item=item,
+                    model_version=model.version,
+                    content_hash=digest,
+                    vector=vector.tolist(),
+                )
+                for (item, _, digest), vector in zip(changed, vectors, strict=True)
+            ],
+            update_conflicts=True,
+            unique_fields=["item"],
+            update_fields=["model_version", "content_hash", "vector", "updated_at"],
+        )
+        ItemEmbedding.objects.bulk_update(read, ["updated_at"])
     return len(changed)
