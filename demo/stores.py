@@ -7,6 +7,9 @@ from tenants.tasks import current_schema
 SHOP_SCHEMA = "shop"
 ACADEMY_SCHEMA = "academy"
 
+SEED = 1
+"""Of everything that is made up for the stores."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:

@@ -14,9 +14,10 @@ from demo.storefront.departments import department_of, find_department, page_of_
 from demo.storefront.events import decision_given
 from demo.storefront.items import colors_of, find_item
 from demo.storefront.pages import not_found, show_fragment, show_page, wants_fragment
+from demo.storefront.reviews import opinions_of
 from demo.storefront.slates import SIZES, slate_for
 from demo.storefront.tiles import tile_of
-from demo.storefront.visitor import current_visitor, featured_shoppers, kept
+from demo.storefront.visitor import current_visitor, introductions, kept
 from demo.storefront.why import find_why
 from demo.storefront.words import attribute_rows
 
@@ -72,6 +73,7 @@ def item(request: HttpRequest, external_id: str) -> HttpResponse:
             "department": department_of(found),
             "attributes": list(attribute_rows(found)),
             "colors": colors_of(found),
+            "opinions": opinions_of(external_id),
             "decision": decision_given(request.GET.get("decision")) or "",
             "slate": slate_for(visitor, "item", cart=cart, item=external_id),
         },
@@ -114,7 +116,7 @@ def order(request: HttpRequest) -> HttpResponse:
 def shoppers(request: HttpRequest) -> HttpResponse:
     """Whom to shop as: a page of its own, or the list for the dialog."""
     visitor = current_visitor(request)
-    context = {"shoppers": featured_shoppers(), "visitor": visitor}
+    context = {"shoppers": introductions(), "visitor": visitor}
     if wants_fragment(request):
         return show_fragment(request, "shopper_list.html", context)
     return show_page(request, "shoppers.html", context, visitor=visitor)

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from profiles.consent import consents_of
 from profiles.identity import ShopperRef, find_shopper
-from profiles.models import Purpose, Shopper
+from profiles.models import Consent, Purpose, Shopper
 
 SESSION_KEY = "storefront"
 FEATURED_TRAIT = "demo_position"
@@ -51,6 +51,16 @@ class Visitor:
         """How an event names who did it, and in which visit."""
         who = {"shopper": self.ref.known, "anonymous": self.ref.anonymous, "session": self.visit}
         return {name: value for name, value in who.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """One of the demo's shoppers, as the chooser introduces them."""
+
+    external_id: str
+    name: str
+    summary: str
+    personalization: bool
 
 
 def kept(request: HttpRequest) -> dict[str, Any]:
@@ -103,6 +113,25 @@ def featured_shoppers() -> list[Shopper]:
             f"traits__{FEATURED_TRAIT}"
         )
     )
+
+
+def introductions() -> list[Introduction]:
+    """The featured shoppers in words. Two queries."""
+    shoppers = featured_shoppers()
+    granting = set(
+        Consent.objects.filter(
+            shopper__in=shoppers, purpose=Purpose.PERSONALIZATION, granted=True
+        ).values_list("shopper_id", flat=True)
+    )
+    return [
+        Introduction(
+            external_id=str(shopper.external_id),
+            name=str(shopper.traits.get("name", "")),
+            summary=str(shopper.traits.get("summary", "")),
+            personalization=shopper.pk in granting,
+        )
+        for shopper in shoppers
+    ]
 
 
 def _visit() -> str:

@@ -2,6 +2,7 @@
 // Every link and form works without this script as well.
 
 const csrfToken = document.querySelector('meta[name="csrf-token"]').content;
+const noteAddress = document.body.dataset.note;
 const asScript = { "X-Requested-With": "storefront" };
 
 function post(address, fields, options = {}) {
@@ -101,7 +102,7 @@ document.addEventListener("click", (event) => {
     if (tile) {
         const fields = { kind: "click", item: tile.dataset.click, decision: tile.dataset.decision };
         // `keepalive`: the page is being left.
-        post("/events/", fields, { keepalive: true }).catch(() => {});
+        post(noteAddress, fields, { keepalive: true }).catch(() => {});
     }
 });
 
@@ -109,8 +110,8 @@ document.addEventListener("submit", async (event) => {
     const form = event.target.closest("form[data-quiet]");
     if (!form) return;
     event.preventDefault();
-    const button = event.submitter;
-    button.disabled = true;
+    if ("busy" in form.dataset) return;
+    form.dataset.busy = "";
     try {
         const answer = await post(form.action, new FormData(form));
         if (!answer.ok) throw new Error(`${form.action} answered ${answer.status}`);
@@ -118,18 +119,18 @@ document.addEventListener("submit", async (event) => {
         if (form.hasAttribute("data-dismiss")) dialog.close();
         say(said.toast);
         showPieces(said.cart);
-        button.disabled = false;
         await refreshAll();
     } catch {
-        button.disabled = false;
         say("That did not work. Please try again.");
+    } finally {
+        delete form.dataset.busy;
     }
 });
 
 const viewed = document.querySelector("[data-viewed]");
 if (viewed) {
     const { viewed: item, decision } = viewed.dataset;
-    post("/events/", { kind: "view", item, decision })
+    post(noteAddress, { kind: "view", item, decision })
         .then((answer) => (answer.ok ? answer.json() : null))
         .then((said) => said && say(said.toast))
         .catch(() => {});
