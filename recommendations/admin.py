@@ -2,11 +2,10 @@
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import F, Func, IntegerField, Q, QuerySet
+from django.db.models import F, Func, IntegerField, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -14,13 +13,13 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import (
     BooleanRadioFilter,
     ChoicesDropdownFilter,
-    DropdownFilter,
-    RadioFilter,
 )
 
 from catalog.models import Item
-from profiles.finding import find_item_ids, find_shopper_ids
+from profiles.finding import find_item_ids
+from recommendations.decision_search import find_decisions
 from recommendations.ledger_view import GENERATORS, draw_slate
+from recommendations.list_filters import FallbackFilter, PlacementCodeFilter, RankerFilter
 from recommendations.models import (
     Decision,
     Impression,
@@ -57,7 +56,6 @@ STATUS_LABELS = {
 }
 SHOWN_CANDIDATES = 30
 SHOWN_NEIGHBORS = 20
-VERSIONS_TO_CHOOSE = 20
 
 
 @admin.register(Placement)
@@ -209,19 +207,6 @@ class RankerVersionAdmin(ReadOnlyAdmin[RankerVersion], LongListAdmin[RankerVersi
         return f"{version.seconds:,.1f} s"
 
 
-class RankerFilter(DropdownFilter):  # type: ignore[misc]  # unfold is untyped
-    title = "ranker version"
-    parameter_name = "ranker"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        versions = RankerVersion.objects.only("pk", "status").order_by("-pk")[:VERSIONS_TO_CHOOSE]
-        return [(str(v.pk), f"{v}, {v.get_status_display().lower()}") for v in versions]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        chosen = self.value()
-        return queryset.filter(ranker=chosen) if chosen and chosen.isdecimal() else queryset
-
-
 class OfItemAdmin(ReadOnlyAdmin[Any], LongListAdmin[Any]):
     """A list of rows that each belong to an item, found by the item's external id."""
 
@@ -299,34 +284,6 @@ def bar(share: float) -> SafeString:
     )
 
 
-class PlacementCodeFilter(DropdownFilter):  # type: ignore[misc]  # unfold is untyped
-    title = "placement"
-    parameter_name = "placement"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        codes = Placement.objects.values_list("code", flat=True)
-        return [(code, code) for code in codes]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(placement=self.value()) if self.value() else queryset
-
-
-class FallbackFilter(RadioFilter):  # type: ignore[misc]  # unfold is untyped
-    title = "fallback"
-    parameter_name = "fallback"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("any", "With a fallback"), ("none", "Without")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        match self.value():
-            case "any":
-                return queryset.exclude(fallbacks=[])
-            case "none":
-                return queryset.filter(fallbacks=[])
-        return queryset
-
-
 @admin.register(Decision)
 class DecisionAdmin(ReadOnlyAdmin[Decision], LongListAdmin[Decision]):
     """Every slate that was served, and why each of its items stood where it stood."""
@@ -352,14 +309,7 @@ class DecisionAdmin(ReadOnlyAdmin[Decision], LongListAdmin[Decision]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Decision], search_term: str
     ) -> tuple[QuerySet[Decision], bool]:
-        text = search_term.strip()
-        if not text:
-            return queryset, False
-        if (decision_id := as_uuid(text)) is not None:
-            return queryset.filter(pk=decision_id), False
-        with_item = Impression.objects.filter(item__in=find_item_ids(text))
-        found = Q(shopper__in=find_shopper_ids(text)) | Q(pk__in=with_item.values("decision"))
-        return queryset.filter(found), False
+        return find_decisions(queryset, search_term.strip()), False
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
@@ -367,7 +317,17 @@ class DecisionAdmin(ReadOnlyAdmin[Decision], LongListAdmin[Decision]):
         decision: Decision = kwargs["obj"]
         shown = {item["item_id"] for item in decision.slate}
         others = [pair for pair in decision.candidates if pair[0] not in shown][:SHOWN_CANDIDATES]
-        titles = Item.objects.only("title").in_bulk([pk for pk, _ in others])
+        on_page: list[int] = decision.context.get("items", [])
+        in_cart: list[int] = decision.context.get("cart", [])
+        named = [*(pk for pk, _ in others), *on_page, *in_cart]
+        titles = Item.objects.only("title").in_bulk(named)
+        context["asked"] = {
+            "limit": decision.context.get("limit"),
+            "items": {
+                "On the page": [titles[pk] for pk in on_page if pk in titles],
+                "In the cart": [titles[pk] for pk in in_cart if pk in titles],
+            },
+        }
         largest = max((abs(score) for _, score in others), default=1.0) or 1.0
         context["slate"] = draw_slate(decision.slate)
         context["generators"] = [
@@ -391,13 +351,6 @@ class DecisionAdmin(ReadOnlyAdmin[Decision], LongListAdmin[Decision]):
     @display(description="Latency")
     def latency(self, decision: Decision) -> str:
         return f"{decision.latency_ms:,.1f} ms"
-
-
-def as_uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 @admin.register(Impression)

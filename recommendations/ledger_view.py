@@ -66,6 +66,14 @@ class ContributionView:
     width: float
     cited: bool
 
+    @property
+    def amount_in_words(self) -> str:
+        """Four decimal places; what they would call zero is told from what is zero."""
+        if not self.amount:
+            return "–"
+        shown = f"{self.amount:+.4f}"
+        return shown if float(shown) else f"{shown[0]}<0.0001"
+
 
 @dataclass(frozen=True, slots=True)
 class ItemView:

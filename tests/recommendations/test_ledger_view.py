@@ -70,6 +70,13 @@ def test_a_pin_says_what_it_does_without_adding_to_the_score() -> None:
         [served("A", contribution(0.2), contribution(0, kind="rule", name="Hero"))]
     )
     assert item.strongest[1].because == "puts it first, whatever its score"
+    assert item.strongest[1].amount_in_words == "–"
+
+
+def test_a_small_amount_is_told_from_none() -> None:
+    (item,) = draw_slate([served("A", *[contribution(a) for a in (0.25, -0.5, 0.00001, -1e-9)])])
+    amounts = [line.amount_in_words for line in item.strongest]
+    assert amounts == ["-0.5000", "+0.2500", "+<0.0001", "-<0.0001"]
 
 
 def test_an_item_without_a_ledger_and_an_empty_slate_can_be_drawn() -> None:
