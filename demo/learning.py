@@ -182,5 +182,5 @@ class Learning:
         if self._rng.random() < 0.7:
             visit.note("rating", self._items[item], rating=rating)
         else:
-            text = review_text(self._items[item].category_path, rating, self._rng)
+            text = review_text(self._items[item].external_id, rating, self._rng)
             visit.note("review", self._items[item], rating=rating, text=text)

@@ -27,13 +27,17 @@ class ProductModel:
     drawing: str
     facts: Mapping[str, AttributeValue]
     text: str
+    says: tuple[str, ...]
+    care: tuple[str, ...]
+    praise: tuple[str, ...]
+    gripe: tuple[str, ...]
     lasts_days: int | None
     """Days until a buyer needs it again; None for what is not used up."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProductType:
-    """A shelf of the shop: its models and the words that fit all of them."""
+    """A shelf of the shop: what goes with its products, who looks for them, and when."""
 
     key: str
     path: tuple[str, ...]
@@ -41,10 +45,6 @@ class ProductType:
     queries: tuple[str, ...]
     season: frozenset[int]
     """Months of demand above the year's average; empty for what sells evenly."""
-    says: tuple[str, ...]
-    care: tuple[str, ...]
-    praise: tuple[str, ...]
-    gripe: tuple[str, ...]
     models: tuple[ProductModel, ...]
 
 
@@ -70,26 +70,28 @@ def _product_type(department: str, entry: dict[str, Any]) -> ProductType:
         goes_with=tuple(entry["goes_with"]),
         queries=tuple(entry["queries"]),
         season=frozenset(entry.get("season", ())),
-        says=tuple(entry["says"]),
-        care=tuple(entry["care"]),
-        praise=tuple(entry["praise"]),
-        gripe=tuple(entry["gripe"]),
         models=tuple(_product_model(entry, model) for model in entry["model"]),
     )
 
 
-def _product_model(entry: dict[str, Any], model: dict[str, Any]) -> ProductModel:
-    facts = entry.get("facts", {}) | model.get("facts", {})
+def _product_model(entry: dict[str, Any], own: dict[str, Any]) -> ProductModel:
+    """What a model does not say for itself, its type says for it."""
+    model = entry | own
+    facts = entry.get("facts", {}) | own.get("facts", {})
     return ProductModel(
         title=model["title"],
         brand=model["brand"],
         price=Decimal(model["price"]),
         colors=tuple(model.get("colors", ())),
         tint=model.get("tint", ""),
-        drawing=model.get("drawing", entry["drawing"]),
+        drawing=model["drawing"],
         facts={
             name: float(fact) if isinstance(fact, Decimal) else fact for name, fact in facts.items()
         },
         text=model["text"],
-        lasts_days=model.get("lasts_days", entry.get("lasts_days")),
+        says=tuple(model["says"]),
+        care=tuple(model["care"]),
+        praise=tuple(model["praise"]),
+        gripe=tuple(model["gripe"]),
+        lasts_days=model.get("lasts_days"),
     )

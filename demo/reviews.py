@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from demo.chance import chance, pick
-from demo.course_tracks import tracks
+from demo.course_catalog import academy_listings
 from demo.personas import names
-from demo.product_types import product_types
+from demo.shop_catalog import shop_listings
 from demo.values import DemoItem, DemoReview
 
 REVIEW_VOCABULARY = Path(__file__).parent / "vocabulary" / "reviews.toml"
@@ -25,7 +25,7 @@ SHARES_OF_RATINGS = (0.04, 0.06, 0.13, 0.29, 0.48)
 
 @dataclass(frozen=True, slots=True)
 class Remarks:
-    """Sentences about the items of one category path."""
+    """Sentences about an item."""
 
     praise: tuple[str, ...]
     gripe: tuple[str, ...]
@@ -41,9 +41,9 @@ def some_rating(rng: np.random.Generator) -> int:
     return 1 + int(np.searchsorted(np.cumsum(SHARES_OF_RATINGS), rng.random() * 0.9999))
 
 
-def review_text(category_path: tuple[str, ...], rating: int, rng: np.random.Generator) -> str:
-    """One or two sentences about an item of this path, as content as the rating."""
-    remarks, general = _remarks()[category_path], _general_remarks()
+def review_text(item_id: str, rating: int, rng: np.random.Generator) -> str:
+    """One or two sentences about an item of either catalog, as content as the rating."""
+    remarks, general = _remarks()[item_id], _general_remarks()
     if rating >= 4:
         about_it, in_general = pick(remarks.praise, rng), pick(general["pleased"], rng)
     elif rating == 3:
@@ -59,7 +59,7 @@ def _reviews_of(item: DemoItem, seed: int) -> Iterable[DemoReview]:
     told: set[str] = set()
     for _ in range(int(rng.poisson(rng.exponential(REVIEWS_PER_ITEM)))):
         rating = some_rating(rng)
-        text = review_text(item.category_path, rating, rng)
+        text = review_text(item.external_id, rating, rng)
         days_ago = 1 + int(rng.integers(WRITTEN_WITHIN_DAYS))
         author = f"{pick(names().women + names().men, rng)} {pick(names().family, rng)[0]}."
         # Two people seldom praise one thing in the same words.
@@ -72,11 +72,15 @@ def _reviews_of(item: DemoItem, seed: int) -> Iterable[DemoReview]:
 
 
 @cache
-def _remarks() -> Mapping[tuple[str, ...], Remarks]:
-    """Remarks by category path, of both catalogs."""
-    of_products = {kind.path: Remarks(kind.praise, kind.gripe) for kind in product_types()}
+def _remarks() -> Mapping[str, Remarks]:
+    """Remarks by external id, for both catalogs."""
+    of_products = {
+        listing.item.external_id: Remarks(listing.model.praise, listing.model.gripe)
+        for listing in shop_listings()
+    }
     of_courses = {
-        track.path: Remarks(track.subject.praise, track.subject.gripe) for track in tracks()
+        listing.item.external_id: Remarks(listing.track.subject.praise, listing.track.subject.gripe)
+        for listing in academy_listings()
     }
     return of_products | of_courses
 

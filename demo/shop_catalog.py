@@ -77,8 +77,8 @@ def _item(product_type: ProductType, model: ProductModel, title: str, color: str
         title=title,
         description=describe(
             model.text,
-            details=product_type.says,
-            closings=product_type.care,
+            details=model.says,
+            closings=model.care,
             must_say=[pick(colors()[color].notes, rng)] if several_colors else [],
             rng=rng,
         ),

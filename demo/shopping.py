@@ -230,7 +230,7 @@ class Shopping:
         if self._rng.random() < 0.6:
             visit.note("rating", self._items[item], rating=rating)
         else:
-            text = review_text(self._items[item].category_path, rating, self._rng)
+            text = review_text(self._items[item].external_id, rating, self._rng)
             visit.note("review", self._items[item], rating=rating, text=text)
 
     def _lasts_days(self, item: int) -> int | None:
