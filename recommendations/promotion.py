@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from recommendations.models import ItemNeighbors, RankerVersion, forget_placement_settings
+from recommendations.training.recipe import Recipe
 from tenants.errors import DomainError, ErrorKind
 
 PROMOTABLE = frozenset({RankerVersion.Status.CANDIDATE, RankerVersion.Status.RETIRED})
@@ -14,7 +15,7 @@ def promote(version: RankerVersion, *, note: str = "") -> RankerVersion:
 
     `note` is added to the version's own. Promoting the live version changes nothing. Raises
     DomainError `not_promotable` for one that is in training or failed, and for one so old that
-    what it had learned was deleted: it would serve without neighbors.
+    what it had learned was deleted, or that this release cannot read how it scores.
     """
     with transaction.atomic():
         # All of them, in one order: of two promotions at a time the second waits and then sees
@@ -23,21 +24,24 @@ def promote(version: RankerVersion, *, note: str = "") -> RankerVersion:
         promoted = locked[version.pk]
         if promoted.status == RankerVersion.Status.LIVE:
             return promoted
-        if promoted.status not in PROMOTABLE:
-            raise DomainError(
-                "not_promotable",
-                f"{promoted} is {promoted.get_status_display().lower()}, so it cannot serve.",
-                kind=ErrorKind.CONFLICT,
-            )
-        if promoted.items and not ItemNeighbors.objects.filter(ranker=promoted).exists():
-            raise DomainError(
-                "not_promotable",
-                f"What {promoted} had learned was deleted since; train a new version.",
-                kind=ErrorKind.CONFLICT,
-            )
+        if problem := _problem_with(promoted):
+            raise DomainError("not_promotable", problem, kind=ErrorKind.CONFLICT)
         RankerVersion.objects.live().update(status=RankerVersion.Status.RETIRED)
         promoted.status = RankerVersion.Status.LIVE
         promoted.note = "\n".join(part for part in (promoted.note, note) if part)
         promoted.save(update_fields=["status", "note"])
         transaction.on_commit(forget_placement_settings)
     return promoted
+
+
+def _problem_with(version: RankerVersion) -> str:
+    """Why the version cannot serve; empty if it can."""
+    if version.status not in PROMOTABLE:
+        return f"{version} is {version.get_status_display().lower()}, so it cannot serve."
+    if version.items and not ItemNeighbors.objects.filter(ranker=version).exists():
+        return f"What {version} had learned was deleted since; train a new version."
+    try:
+        Recipe.from_json(version.params)
+    except (KeyError, TypeError):
+        return f"{version} was trained by another release; train a new version."
+    return ""

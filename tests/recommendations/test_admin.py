@@ -22,6 +22,7 @@ from recommendations.models import (
 )
 from recommendations.placements import placement_settings
 from recommendations.recommend import recommend
+from recommendations.training.recipe import Recipe
 from tenants.models import Tenant
 from tests.make import make_item, make_shopper
 from tests.shop import planted_shop
@@ -45,6 +46,10 @@ def make_decision(**fields: Any) -> Decision:
     item = served("Oak table", contribution(0.3, title="Beech bench"))
     given = {"placement": "home", "served_at": timezone.now(), "latency_ms": 3, "slate": [item]}
     return Decision.objects.create(**{**given, **fields})
+
+
+def make_version(status: str) -> RankerVersion:
+    return RankerVersion.objects.create(status=status, params=Recipe().as_json())
 
 
 def shown(staff: Browser, page: str, *decisions: Decision, **query: str) -> list[bool]:
@@ -113,7 +118,7 @@ def test_a_page_of_a_decision_takes_as_many_statements_for_a_long_slate_as_for_a
 
 def test_the_lists_take_as_many_statements_for_many_rows_as_for_few(tenant: Tenant) -> None:
     staff, shopper = sign_in(tenant), make_shopper()
-    ranker = RankerVersion.objects.create(status="live")
+    ranker = make_version("live")
 
     def add(number: int) -> None:
         for _ in range(number):
@@ -122,7 +127,7 @@ def test_the_lists_take_as_many_statements_for_many_rows_as_for_few(tenant: Tena
             Impression.objects.create(decision=decision, item=item, position=0, score=0.1)
             ItemNeighbors.objects.create(ranker=ranker, item=item, neighbor_ids=[], weights=[])
             ItemFacts.objects.create(item=item)
-            RankerVersion.objects.create(status="retired")
+            make_version("retired")
             MerchandisingRule.objects.create(name="r", kind="boost", item=item)
 
     models = (Decision, Impression, ItemNeighbors, ItemFacts, RankerVersion, MerchandisingRule)
@@ -155,8 +160,8 @@ def test_decisions_are_found_by_id_shopper_and_item(tenant: Tenant) -> None:
 
 
 def test_a_version_is_promoted_from_the_list_and_from_its_page(tenant: Tenant) -> None:
-    first = RankerVersion.objects.create(status="live")
-    second = RankerVersion.objects.create(status="candidate")
+    first = make_version("live")
+    second = make_version("candidate")
     staff = sign_in(tenant)
     answer = staff.post(
         VERSIONS, {"action": "promote_selected", "_selected_action": [second.pk]}, follow=True
@@ -173,8 +178,8 @@ def test_a_version_is_promoted_from_the_list_and_from_its_page(tenant: Tenant) -
 
 
 def test_a_version_that_cannot_serve_is_not_promoted_and_the_page_says_why(tenant: Tenant) -> None:
-    live = RankerVersion.objects.create(status="live")
-    failed = RankerVersion.objects.create(status="failed")
+    live = make_version("live")
+    failed = make_version("failed")
     staff = sign_in(tenant)
     assert "/promote/" not in text_of(staff.get(page_of(failed)))
     for keys, says in (([failed.pk], "cannot serve"), ([live.pk, failed.pk], "Choose one version")):
@@ -186,7 +191,7 @@ def test_a_version_that_cannot_serve_is_not_promoted_and_the_page_says_why(tenan
 
 
 def test_only_who_may_change_versions_may_promote_one(tenant: Tenant) -> None:
-    candidate = RankerVersion.objects.create(status="candidate")
+    candidate = make_version("candidate")
     viewer = sign_in(tenant, "viewer", permissions=("recommendations.view_rankerversion",))
     assert viewer.get(page_of(candidate)).status_code == 200
     form = {"_form_submitted": "on"}
@@ -207,7 +212,7 @@ def test_the_metrics_of_a_version_stand_beside_those_of_the_version_live_then(
             "live": {**quality, "all_ndcg": 0.16},
         },
     )
-    bare = RankerVersion.objects.create(status="training")
+    bare = make_version("training")
     staff = sign_in(tenant)
     page = text_of(staff.get(page_of(version)))
     for says in ("0.2000", "0.1600", "+25.0%", "+0.0%", "14 November 2023", "40 shoppers"):
@@ -274,7 +279,7 @@ def test_static_items_hold_from_the_next_request_on(
 
 def test_the_neighbors_of_an_item_are_named_strongest_first(tenant: Tenant) -> None:
     item, near, far = make_item(title="Oak"), make_item(title="Beech"), make_item(title="Pine")
-    ranker = RankerVersion.objects.create(status="live")
+    ranker = make_version("live")
     row = ItemNeighbors.objects.create(
         ranker=ranker, item=item, neighbor_ids=[near.pk, 999_999, far.pk], weights=[0.5, 0.4, 0.1]
     )

@@ -69,6 +69,15 @@ def test_a_version_whose_neighbors_were_deleted_is_refused(tenant: Tenant) -> No
     assert live_keys() == [old.pk]
 
 
+def test_a_version_that_this_release_cannot_read_is_refused(tenant: Tenant) -> None:
+    live = make_version(Status.LIVE)
+    old = RankerVersion.objects.create(status=Status.RETIRED, params={"k": 20})
+    with pytest.raises(DomainError) as refusal:
+        promote(old)
+    assert refusal.value.code == "not_promotable"
+    assert live_keys() == [live.pk]
+
+
 def test_a_promoted_version_serves_from_the_next_request_on(
     tenant: Tenant, django_capture_on_commit_callbacks: Any
 ) -> None:
