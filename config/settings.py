@@ -128,8 +128,12 @@ DATABASES: dict[str, Any] = {
                 "max_size": env.int("DATABASE_POOL_SIZE", default=10),
                 "timeout": 10,
             },
+            # Statements that repeat are planned once a connection. Behind a pooler in transaction
+            # mode that does not know prepared statements, turn it off.
+            "server_side_binding": env.bool("DATABASE_PREPARE", default=True),
+            "prepare_threshold": 3 if env.bool("DATABASE_PREPARE", default=True) else None,
             # Without the iterative scan a filtered nearest-neighbor search finds almost nothing.
-            "options": "-c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=100 -c jit=off",
+            "options": "-c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=60 -c jit=off",
         },
     }
 }

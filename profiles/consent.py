@@ -1,21 +1,25 @@
 """What a shopper allows: recording it, and reading only what it allows."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+import orjson
+from django.db import connection, transaction
 from django.utils import timezone
 
 from profiles.models import (
     Consent,
     ConsentChange,
     Event,
+    Identity,
     PersonalDataQuerySet,
     Purpose,
     Shopper,
     ShopperState,
 )
-from profiles.state import drop_states, rebuild_states
+from profiles.signals import Signal
+from profiles.state import cart_signals, drop_states, rebuild_states, signals_from
 
 
 def permitted_events(purpose: Purpose) -> PersonalDataQuerySet[Event]:
@@ -26,6 +30,40 @@ def permitted_events(purpose: Purpose) -> PersonalDataQuerySet[Event]:
 def permitted_states(purpose: Purpose) -> PersonalDataQuerySet[ShopperState]:
     """The online states of shoppers who grant `purpose` now."""
     return ShopperState.stored.permitted_for(purpose)
+
+
+@dataclass(frozen=True, slots=True)
+class PermittedState:
+    """The online state of a shopper who grants the purpose that it was read for."""
+
+    shopper_id: int
+    signals: list[Signal]
+    cart: list[Signal]
+    dismissed: list[int]
+
+
+# `permitted_states` written out: this is read on every request, and building it by the ORM costs
+# more than everything else in it.
+READ_STATE = """
+    SELECT s.shopper_id, s.history, s.cart, s.dismissed
+    FROM profiles_identity i
+    JOIN profiles_consent c ON c.shopper_id = i.shopper_id AND c.purpose = %s AND c.granted
+    JOIN profiles_shopperstate s ON s.shopper_id = i.shopper_id
+    WHERE i.kind = %s AND i.value = %s
+"""
+
+
+def find_state(kind: Identity.Kind, value: str, purpose: Purpose) -> PermittedState | None:
+    """The state of the shopper with this id; None without one, or without consent. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(READ_STATE, [purpose.value, kind.value, value])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    shopper_id, history, cart, dismissed = row
+    return PermittedState(
+        shopper_id, signals_from(orjson.loads(history)), cart_signals(orjson.loads(cart)), dismissed
+    )
 
 
 def record_consent(

@@ -8,12 +8,11 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from catalog.models import Item
-from profiles.consent import permitted_states
+from profiles.consent import PermittedState, find_state
 from profiles.identity import ShopperRef
 from profiles.models import Identity, Purpose
 from profiles.policy import Policy, signal_policy
 from profiles.signals import Signal, SignalKind
-from profiles.state import cart_signals, signals_from
 from recommendations.fallbacks import Fallback, note_fallback
 from recommendations.models import Placement
 from recommendations.placements import placement_settings
@@ -58,8 +57,8 @@ def build_request(
         note_fallback(Fallback.SHOPPER)
         fallbacks.append(Fallback.SHOPPER)
         known = None
-    history = signals_from(known.history) if known else []
-    cart = cart_signals(known.cart) if known and cart_items is None else []
+    history = known.signals if known else []
+    cart = list(known.cart) if known and cart_items is None else []
     cart += [_page_signal(SignalKind.CART_ITEM, item_id, now) for item_id in given_cart]
     context = [_page_signal(SignalKind.CONTEXT_ITEM, item_id, now) for item_id in context_ids]
     owned = frozenset(signal.item for signal in history if signal.kind in OWNED_KINDS)
@@ -108,36 +107,11 @@ def _page_signal(kind: SignalKind, item_id: int, now: datetime) -> Signal:
     return Signal(item_id, kind, strength=1.0, last_at=now.timestamp(), count=1)
 
 
-class _KnownShopper:
-    """A permitted online state. Plain, for it is made on every request."""
-
-    __slots__ = ("cart", "dismissed", "history", "shopper_id")
-
-    def __init__(
-        self,
-        shopper_id: int,
-        history: list[list[object]],
-        cart: dict[str, object],
-        dismissed: list[int],
-    ) -> None:
-        self.shopper_id = shopper_id
-        self.history = history
-        self.cart = cart
-        self.dismissed = dismissed
-
-
-def _read_shopper(ref: ShopperRef) -> _KnownShopper | None:
+def _read_shopper(ref: ShopperRef) -> PermittedState | None:
     """The state of a shopper who grants personalization; None for anyone else. One query."""
-    kind, value = (
-        (Identity.Kind.KNOWN, ref.known) if ref.known else (Identity.Kind.ANONYMOUS, ref.anonymous)
-    )
-    row = (
-        permitted_states(Purpose.PERSONALIZATION)
-        .filter(shopper__identities__kind=kind, shopper__identities__value=value)
-        .values_list("shopper_id", "history", "cart", "dismissed")
-        .first()
-    )
-    return _KnownShopper(*row) if row else None
+    if ref.known:
+        return find_state(Identity.Kind.KNOWN, ref.known, Purpose.PERSONALIZATION)
+    return find_state(Identity.Kind.ANONYMOUS, ref.anonymous or "", Purpose.PERSONALIZATION)
 
 
 def _items_on_page(external_ids: Collection[str]) -> dict[str, int]:

@@ -90,14 +90,11 @@ def delete_expired(now: datetime) -> int:
 
 
 def _compact(slate: Slate) -> dict[str, Any]:
-    """A slate for the buffer. Signals are listed once, for most of them speak for many items."""
-    signals: dict[Any, int] = {}
+    """A slate for the buffer. Signals are listed once, for most speak for many items."""
+    # Ledgers of one request share their table of signals.
+    table = slate.items[0].ledger.signals if slate.items else ()
     items = []
     for served in slate.items:
-        ledger = [
-            [signals.setdefault(c.signal, len(signals)), c.generator, c.amount]
-            for c in served.ledger
-        ]
         reason = served.reason
         items.append(
             {
@@ -106,7 +103,7 @@ def _compact(slate: Slate) -> dict[str, Any]:
                 "title": served.title,
                 "image": served.image,
                 "score": served.score,
-                "ledger": ledger,
+                "ledger": served.ledger.entries,
                 "reason": reason
                 and {"kind": reason.kind, "text": reason.text, "cited": reason.cited},
             }
@@ -121,7 +118,7 @@ def _compact(slate: Slate) -> dict[str, Any]:
         "latency_ms": slate.latency_ms,
         "context": slate.context,
         "candidates": slate.candidates,
-        "signals": [[s.kind, s.item_id, s.event_id, s.at, s.events, s.name] for s in signals],
+        "signals": [[s.kind, s.item_id, s.event_id, s.at, s.events, s.name] for s in table],
         "items": items,
     }
 

@@ -11,23 +11,22 @@ from dataclasses import replace
 from django.db import DatabaseError
 
 from recommendations.fallbacks import Fallback, note_fallback
-from recommendations.pipeline.candidates import FROM_HISTORY, FROM_NEIGHBORS, PoolItem, gather
-from recommendations.pipeline.explanation import explain, to_be_named
+from recommendations.pipeline.candidates import Depth, PoolItem, depth_for, gather
+from recommendations.pipeline.explanation import explain
 from recommendations.pipeline.hydration import hydrate
 from recommendations.pipeline.last_resort import last_items, remember, static_items
+from recommendations.pipeline.ledgers import LedgerBook
 from recommendations.pipeline.memory import (
     EMPTY,
     Memory,
-    Vector,
     content_counts,
     recall,
     weighted_sum,
 )
 from recommendations.pipeline.ranking import (
-    content_ledgers,
-    history_ledgers,
-    history_scores,
-    joined,
+    RuleBook,
+    neighbor_scores,
+    own_scores,
     rank,
     strongest,
     weights_of,
@@ -35,7 +34,7 @@ from recommendations.pipeline.ranking import (
 from recommendations.pipeline.reranking import diversify, one_per_group, pins_first
 from recommendations.values import (
     Candidate,
-    Contribution,
+    Ledger,
     RecommendationRequest,
     ServedItem,
     Slate,
@@ -90,16 +89,20 @@ def recommend(request: RecommendationRequest) -> Slate:
     return replace(slate, latency_ms=(time.perf_counter() - started) * 1000)
 
 
-def ledgers_of(
-    request: RecommendationRequest, item_ids: Collection[int]
-) -> dict[int, tuple[Contribution, ...]]:
+def ledgers_of(request: RecommendationRequest, item_ids: Collection[int]) -> dict[int, Ledger]:
     """The ledgers of items for a request, whether or not they would be shown; a sum is a score.
 
     For simulation, and for checking that ledgers are true. Items that do not exist are left out.
     Three queries.
     """
     scoring = _Scoring(request, [])
-    pool = gather(sorted(item_ids), query=scoring.query, excluded=(), ignore_eligibility=True)
+    pool = gather(
+        sorted(item_ids),
+        query=scoring.query,
+        excluded=(),
+        depth=Depth(0, 0, 0, 0, 0, 0),
+        ignore_eligibility=True,
+    )
     return scoring.ledgers([item for item in pool if item.item_id in item_ids])
 
 
@@ -111,11 +114,9 @@ class _Scoring:
         self.fallbacks = fallbacks
         self.now = request.now.timestamp()
         self.named: Mapping[int, tuple[str, str]] = {}
+        self.rules = RuleBook(request.rules)
         self.weights = weights_of(request.signals, now=self.now, params=request.placement.params)
         self.memory = self._recall()
-        self.neighbor_scores, self.own_scores = history_scores(
-            request.signals, self.weights, self.memory, request.blend
-        )
         self.query = weighted_sum(
             self.memory.vectors,
             (
@@ -140,43 +141,45 @@ class _Scoring:
 
     def slate(self) -> tuple[list[ServedItem], list[Candidate]]:
         """The items to serve, and the whole ranking that they were picked from. Three queries."""
-        pool = self.pool()
-        ranked = rank(
-            pool,
-            neighbor_scores=self.neighbor_scores,
-            own_scores=self.own_scores,
-            blend=self.request.blend,
-            rules=self.request.rules,
-        )
+        request = self.request
+        excluded = request.excluded_item_ids | request.owned_item_ids
+        depth = depth_for(request.limit, known=bool(self.memory.learned))
+        history = request.signals, self.weights, self.memory, request.blend
+        neighbors, own = neighbor_scores(*history), own_scores(*history)
+        proposed = {
+            *strongest(neighbors, depth.neighbors, excluded=excluded),
+            *strongest(own, depth.history, excluded=excluded),
+            *(rule.item_id for rule in request.rules if rule.item_id is not None),
+        }
+        pool = self._pool(proposed, excluded=excluded, depth=depth)
+        ranked = rank(pool, neighbors=neighbors, own=own, blend=request.blend, rules=self.rules)
         picked = diversify(
             pins_first(one_per_group(ranked)),
-            limit=self.request.limit,
-            diversity=self.request.placement.diversity,
+            limit=request.limit,
+            diversity=request.placement.diversity,
         )
         return self.explained(pool, picked), ranked
 
-    def pool(self) -> list[PoolItem]:
-        request = self.request
-        ids = {
-            *strongest(self.neighbor_scores, FROM_NEIGHBORS),
-            *strongest(self.own_scores, FROM_HISTORY),
-            *(rule.item_id for rule in request.rules if rule.item_id is not None),
-        }
-        excluded = request.excluded_item_ids | request.owned_item_ids
-        try:
-            return gather(
-                sorted(ids),
-                query=self.query,
-                excluded=excluded,
-                ignore_eligibility=request.ignore_eligibility,
-            )
-        except DatabaseError:
-            if self.query is None:
-                raise
-            note_fallback(Fallback.CONTENT)
-            self.fallbacks.append(Fallback.CONTENT)
-            self.query = None
-            return gather(sorted(ids), query=None, excluded=excluded)
+    def _pool(
+        self, ids: Collection[int], *, excluded: Collection[int], depth: Depth
+    ) -> list[PoolItem]:
+        anything = self.request.ignore_eligibility
+        if self.query is not None:
+            try:
+                return gather(
+                    sorted(ids),
+                    query=self.query,
+                    excluded=excluded,
+                    depth=depth,
+                    ignore_eligibility=anything,
+                )
+            except DatabaseError:
+                note_fallback(Fallback.CONTENT)
+                self.fallbacks.append(Fallback.CONTENT)
+                self.query = None
+        return gather(
+            sorted(ids), query=None, excluded=excluded, depth=depth, ignore_eligibility=anything
+        )
 
     def explained(self, pool: Sequence[PoolItem], picked: Sequence[Candidate]) -> list[ServedItem]:
         """The picked items with ledger, offer and reason. One query.
@@ -184,50 +187,38 @@ class _Scoring:
         Items, vectors and the titles that reasons may name come together: a reason names either
         the item of the strongest contribution known so far, or one that content speaks of.
         """
-        request = self.request
         wanted = {candidate.item_id for candidate in picked}
-        by_history = self.history_ledgers(item for item in pool if item.item_id in wanted)
-        named = {
-            to_be_named(ledger, policy=request.policy) for ledger in joined(by_history).values()
-        }
+        book = self._book(item for item in pool if item.item_id in wanted)
         hydrated = hydrate(
             [candidate.item_id for candidate in picked],
-            named={item for item in named if item is not None} | self.memory.vectors.keys(),
+            named=book.to_be_named(self.request.policy.may_cite) | self.memory.vectors.keys(),
             with_vectors=self.query is not None,
         )
         self.named = hydrated.named
-        made = joined(by_history, self.content_ledgers(hydrated.vectors))
-        # An item that was deleted between two statements is not there any more.
-        return [
-            hydrated.items[item].with_ledger(
-                made[item], explain(made[item], policy=request.policy, named=hydrated.named)
-            )
-            for item in (candidate.item_id for candidate in picked)
-            if item in hydrated.items
-        ]
+        book.add_content(hydrated.vectors, now=self.now)
+        ledgers = book.ledgers()
+        served = []
+        for candidate in picked:
+            # An item that was deleted between two statements is not there any more.
+            if item := hydrated.items.get(candidate.item_id):
+                ledger = ledgers[candidate.item_id]
+                reason = explain(ledger, policy=self.request.policy, named=hydrated.named)
+                served.append(item.with_ledger(ledger, reason))
+        return served
 
-    def ledgers(self, items: Sequence[PoolItem]) -> dict[int, tuple[Contribution, ...]]:
+    def ledgers(self, items: Sequence[PoolItem]) -> dict[int, Ledger]:
         """Every contribution to each item, the strongest first. One query."""
-        ids = [item.item_id for item in items]
-        vectors = hydrate(ids, with_vectors=self.query is not None).vectors
-        return joined(self.history_ledgers(items), self.content_ledgers(vectors))
+        book = self._book(items)
+        hydrated = hydrate([i.item_id for i in items], with_vectors=self.query is not None)
+        book.add_content(hydrated.vectors, now=self.now)
+        return book.ledgers()
 
-    def history_ledgers(self, items: Iterable[PoolItem]) -> dict[int, list[Contribution]]:
-        return history_ledgers(
-            {item.item_id: item for item in items},
+    def _book(self, items: Iterable[PoolItem]) -> LedgerBook:
+        return LedgerBook(
+            items,
             signals=self.request.signals,
             weights=self.weights,
             memory=self.memory,
             blend=self.request.blend,
-            rules=self.request.rules,
-        )
-
-    def content_ledgers(self, vectors: Mapping[int, Vector]) -> dict[int, list[Contribution]]:
-        return content_ledgers(
-            vectors,
-            signals=self.request.signals,
-            weights=self.weights,
-            memory=self.memory,
-            blend=self.request.blend,
-            now=self.now,
+            rules=self.rules,
         )

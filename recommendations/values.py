@@ -1,11 +1,12 @@
 """The pipeline's vocabulary: what goes in, what a ledger is made of, what comes out."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple, overload
 from uuid import UUID
 
 from profiles.policy import Policy
@@ -84,9 +85,11 @@ class RecommendationRequest:
         return self.dismissed_item_ids | self.context_item_ids | self.cart_item_ids
 
 
-@dataclass(frozen=True, slots=True)
-class SignalRef:
-    """A stored signal as a ledger names it: what happened, to which item, and where it is kept."""
+class SignalRef(NamedTuple):
+    """A stored signal as a ledger names it: what happened, to which item, and where it is kept.
+
+    A tuple, like Contribution, for a request makes hundreds of them.
+    """
 
     kind: str
     item_id: int | None = None
@@ -100,8 +103,7 @@ class SignalRef:
         return cls(signal.kind, signal.item, signal.event_id, signal.last_at, signal.count)
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+class Contribution(NamedTuple):
     """What one stored signal adds to one candidate's score."""
 
     signal: SignalRef
@@ -109,8 +111,44 @@ class Contribution:
     amount: float
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+Entry = tuple[int, str, float]
+"""A contribution while it is one of hundreds: its signal's index, the generator, the amount."""
+
+_amount = itemgetter(2)
+
+
+class Ledger(Sequence[Contribution]):
+    """All contributions to one item, the strongest first; the item's score is their sum.
+
+    Kept as entries that share one table of signals, for a request makes a thousand of them; a
+    Contribution is made when one is looked at.
+    """
+
+    __slots__ = ("entries", "score", "signals")
+
+    def __init__(self, signals: Sequence[SignalRef], entries: Iterable[Entry]) -> None:
+        self.signals = signals
+        self.entries = sorted(entries, key=_amount, reverse=True)
+        self.score = math.fsum(map(_amount, self.entries))
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Contribution: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Contribution, ...]: ...
+    def __getitem__(self, index: int | slice) -> Contribution | tuple[Contribution, ...]:
+        if isinstance(index, slice):
+            return tuple(self[position] for position in range(*index.indices(len(self))))
+        signal, generator, amount = self.entries[index]
+        return Contribution(self.signals[signal], generator, amount)
+
+
+EMPTY_LEDGER = Ledger((), ())
+
+
+class Candidate(NamedTuple):
     """An eligible item with what reranking looks at. `score` orders; the ledger is made later."""
 
     item_id: int
@@ -142,7 +180,7 @@ class OfferView:
 
 @dataclass(frozen=True, slots=True)
 class ServedItem:
-    """One item of a slate. `ledger` is ordered from the strongest contribution down."""
+    """One item of a slate."""
 
     item_id: int
     external_id: str
@@ -153,16 +191,14 @@ class ServedItem:
     image: str
     address: str
     offer: OfferView | None
-    ledger: tuple[Contribution, ...] = ()
+    ledger: Ledger = EMPTY_LEDGER
     reason: Reason | None = None
 
     @property
     def score(self) -> float:
-        return math.fsum(contribution.amount for contribution in self.ledger)
+        return self.ledger.score
 
-    def with_ledger(
-        self, ledger: tuple[Contribution, ...], reason: Reason | None = None
-    ) -> "ServedItem":
+    def with_ledger(self, ledger: Ledger, reason: Reason | None = None) -> "ServedItem":
         return replace(self, ledger=ledger, reason=reason)
 
     def without_offer(self) -> "ServedItem":

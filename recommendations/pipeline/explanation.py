@@ -1,10 +1,10 @@
 """From a ledger to the one sentence that is shown: the strongest contribution that may be cited."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from profiles.policy import Policy
 from profiles.signals import SignalKind
-from recommendations.values import Contribution, Reason
+from recommendations.values import Ledger, Reason
 
 NEIGHBOR_WORDS = {
     SignalKind.PURCHASE: "Because you bought {title}",
@@ -49,7 +49,7 @@ WORDS: Mapping[str, Mapping[SignalKind, str]] = {
 
 
 def explain(
-    ledger: Sequence[Contribution], *, policy: Policy, named: Mapping[int, tuple[str, str]]
+    ledger: Ledger, *, policy: Policy, named: Mapping[int, tuple[str, str]]
 ) -> Reason | None:
     """The reason for an item: its strongest contribution that may be cited and can be worded.
 
@@ -67,12 +67,4 @@ def explain(
         if "{title}" in words and title is None:
             continue
         return Reason(signal.kind, words.format(title=title), (position,))
-    return None
-
-
-def to_be_named(ledger: Sequence[Contribution], *, policy: Policy) -> int | None:
-    """The item that the reason for this ledger names, so that its title can be read."""
-    for contribution in ledger:
-        if contribution.amount > 0 and contribution.signal.kind in policy.may_cite:
-            return contribution.signal.item_id
     return None

@@ -3,7 +3,7 @@
 from django.core.cache import cache
 
 from recommendations.pipeline.hydration import hydrate
-from recommendations.values import RecommendationRequest, ServedItem, Slate
+from recommendations.values import EMPTY_LEDGER, RecommendationRequest, ServedItem, Slate
 from tenants.connection import connection
 
 NEWEST = """
@@ -56,7 +56,7 @@ def remember(slate: Slate) -> None:
     """Keep a slate that holds nothing personal for a time when nothing can be read."""
     place = _place(slate.placement)
     if len(_remembered.get(place, ())) < len(slate.items):
-        items = tuple(item.with_ledger(()) for item in slate.items)
+        items = tuple(item.with_ledger(EMPTY_LEDGER) for item in slate.items)
         _remembered[place] = items
         cache.set(_key(slate.placement), items, REMEMBERED_SECONDS)
 

@@ -10,7 +10,6 @@ from django.db import connection
 
 from profiles.signals import Signal, SignalKind
 from recommendations.pipeline.arrays import half_vector, integers, reals
-from recommendations.scoring import Neighbors
 
 CONTENT_WINDOW = timedelta(days=30)
 """Older events speak through the neighbors only: their vectors are not worth reading."""
@@ -22,13 +21,23 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """By item of the history: its learned neighbors and, where content counts, its vector."""
+    """What is known of the items of a request's signals.
 
-    neighbors: Mapping[int, Neighbors]
+    All their neighbors in three parallel arrays: `items[n]` goes with the item
+    `learned[owners[n]]` by `weights[n]`. `repeat` and `vectors` are keyed by item; only those
+    whose content counts have a vector.
+    """
+
+    learned: tuple[int, ...]
+    owners: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
+    repeat: Mapping[int, float]
     vectors: Mapping[int, Vector]
 
 
-EMPTY = Memory({}, {})
+NO_NEIGHBORS = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+EMPTY = Memory((), NO_NEIGHBORS[0], *NO_NEIGHBORS, {}, {})
 
 RECALL = """
     SELECT h.item_id, array_send(n.neighbor_ids), array_send(n.weights), n.repeat,
@@ -54,16 +63,27 @@ def recall(
         wanted[signal.item] = wanted.get(signal.item, False) or counts
     if not wanted:
         return EMPTY
-    neighbors: dict[int, Neighbors] = {}
+    rows: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]] = []
+    repeat: dict[int, float] = {}
     vectors: dict[int, Vector] = {}
     with connection.cursor() as cursor:
         cursor.execute(RECALL, [list(wanted), list(wanted.values()), ranker_version])
-        for item_id, ids, weights, repeat, vector in cursor.fetchall():
+        for item_id, ids, weights, how_readily, vector in cursor.fetchall():
             if ids is not None:
-                neighbors[item_id] = Neighbors(integers(ids), reals(weights), repeat)
+                rows.append((integers(ids), reals(weights)))
+                repeat[item_id] = how_readily
             if vector is not None:
                 vectors[item_id] = half_vector(vector)
-    return Memory(neighbors, vectors)
+    if not rows:
+        return Memory((), NO_NEIGHBORS[0], *NO_NEIGHBORS, {}, vectors)
+    return Memory(
+        learned=tuple(repeat),
+        owners=np.repeat(np.arange(len(rows)), [len(items) for items, _ in rows]),
+        items=np.concatenate([items for items, _ in rows]),
+        weights=np.concatenate([weights for _, weights in rows]),
+        repeat=repeat,
+        vectors=vectors,
+    )
 
 
 def weighted_sum(

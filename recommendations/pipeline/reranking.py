@@ -1,6 +1,7 @@
 """Stage 3: from a ranking to a slate. Order only: nothing here touches a score."""
 
-from collections import Counter
+import heapq
+from collections import Counter, deque
 from collections.abc import Sequence
 
 from recommendations.values import Candidate
@@ -36,22 +37,25 @@ def diversify(ranked: Sequence[Candidate], *, limit: int, diversity: float) -> l
     if diversity <= 0 or not rest:
         return [*picked, *rest][:limit]
     top = max(candidate.score for candidate in rest)
-    bottom = min(candidate.score for candidate in rest)
-    span = (top - bottom) or 1.0
-    # Only the best can be reached: beyond this depth no discount lifts a candidate into the slate.
-    rest = rest[: max(limit * 5, 50)]
-    seen = Counter(candidate.category for candidate in picked if candidate.category)
-    while rest and len(picked) < limit:
-        best = max(
-            range(len(rest)),
-            key=lambda position: (
-                (1 - diversity) * (rest[position].score - bottom) / span
-                - diversity * (1 - 1 / (1 + seen[rest[position].category])),
-                -position,
-            ),
-        )
-        candidate = rest.pop(best)
-        if candidate.category:
-            seen[candidate.category] += 1
-        picked.append(candidate)
+    span = (top - min(candidate.score for candidate in rest)) or 1.0
+    seen = Counter(candidate.category for candidate in picked)
+    queues: dict[str, deque[tuple[int, Candidate]]] = {}
+    for position, candidate in enumerate(rest):
+        queues.setdefault(candidate.category, deque()).append((position, candidate))
+
+    def head(category: str) -> tuple[float, int, str]:
+        # Within a category the earlier candidate always wins, so only heads compete.
+        position, candidate = queues[category][0]
+        repeated = 1 - 1 / (1 + seen[category]) if category else 0.0
+        worth = (1 - diversity) * (candidate.score - top) / span - diversity * repeated
+        return -worth, position, category
+
+    heads = [head(category) for category in queues]
+    heapq.heapify(heads)
+    while heads and len(picked) < limit:
+        _, _, category = heapq.heappop(heads)
+        picked.append(queues[category].popleft()[1])
+        seen[category] += 1
+        if queues[category]:
+            heapq.heappush(heads, head(category))
     return picked
