@@ -23,8 +23,8 @@ class Words:
     ordered: str
     order: str
     again: str
-    goes_with_item: str
-    goes_with_cart: str
+    beside_item: str
+    beside_cart: str
     keep_looking: str
 
 
@@ -56,8 +56,8 @@ SHOP = Store(
         ordered="Thank you for your order",
         order="Order",
         again="Buy again",
-        goes_with_item="Similar, or goes with it",
-        goes_with_cart="Goes with what is in your cart",
+        beside_item="Goes with it, or with you",
+        beside_cart="Before you order",
         keep_looking="Keep shopping",
     ),
 )
@@ -77,8 +77,8 @@ ACADEMY = Store(
         ordered="You are enrolled",
         order="Enrollment",
         again="On your shelf",
-        goes_with_item="What to learn along with it",
-        goes_with_cart="Goes with the courses in your cart",
+        beside_item="Goes with it, or with you",
+        beside_cart="Before you enroll",
         keep_looking="Keep looking around",
     ),
 )

@@ -137,7 +137,9 @@ def _events(
             # A log may hold the same line twice and mean it: the key counts repetitions.
             digest = hashlib.blake2b(repr(sorted(row.items(), key=str)).encode(), digest_size=16)
             repeats[digest.digest()] += 1
-            event["idempotency_key"] = f"{LOG_KEY_START}{digest.hexdigest()}:{repeats[digest.digest()]}"
+            event["idempotency_key"] = (
+                f"{LOG_KEY_START}{digest.hexdigest()}:{repeats[digest.digest()]}"
+            )
         yield event
 
 

@@ -3,17 +3,14 @@
 from typing import Any, Self, TypeVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.core.cache import cache
 from django.db import models
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from catalog.models import Item
+from tenants.settled import unsettle
 
 M = TypeVar("M", bound=models.Model)
-
-SIGNAL_POLICY_KEY = "signal-policy"
-"""Under which `profiles.policy` caches what the rows of SignalPolicy say."""
 
 
 class Purpose(models.TextChoices):
@@ -247,11 +244,11 @@ class SignalPolicy(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         super().save(*args, **kwargs)
-        cache.delete(SIGNAL_POLICY_KEY)
+        unsettle()
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         deleted = super().delete(*args, **kwargs)
-        cache.delete(SIGNAL_POLICY_KEY)
+        unsettle()
         return deleted
 
 

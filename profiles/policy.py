@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from django.core.cache import cache
-
-from profiles.models import SIGNAL_POLICY_KEY, SignalPolicy
+from profiles.models import SignalPolicy
 from profiles.signals import SignalKind
+from tenants.settled import find_settled, settle
 
-CACHED_SECONDS = 3600
+SETTLED_AS = "signal-policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +18,8 @@ class Policy:
 
 
 def signal_policy() -> Policy:
-    """The tenant's policy; everything is allowed that no row forbids. One cache read."""
-    policy: Policy | None = cache.get(SIGNAL_POLICY_KEY)
+    """The tenant's policy; everything is allowed that no row forbids. Settled."""
+    policy: Policy | None = find_settled(SETTLED_AS)
     if policy is None:
         rows = {row.signal_kind: row for row in SignalPolicy.objects.all()}
         may_rank = {k for k in SignalKind if k not in rows or rows[k].may_rank}
@@ -29,7 +28,7 @@ def signal_policy() -> Policy:
             # What did not rank did not contribute, so it cannot be a reason either.
             may_cite=frozenset(str(k) for k in may_rank if k not in rows or rows[k].may_cite),
         )
-        cache.set(SIGNAL_POLICY_KEY, policy, CACHED_SECONDS)
+        settle(SETTLED_AS, policy)
     return policy
 
 

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import F, Func, IntegerField, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
@@ -28,7 +27,6 @@ from recommendations.models import (
     MerchandisingRule,
     Placement,
     RankerVersion,
-    forget_placement_settings,
 )
 from recommendations.promotion import PROMOTABLE, promote
 from recommendations.ranker_metrics import compare, headline
@@ -47,6 +45,7 @@ from tenants.pages import (
     link,
     link_to,
 )
+from tenants.settled import unsettle
 
 STATUS_LABELS = {
     "Live": "success",
@@ -72,7 +71,7 @@ class PlacementAdmin(ModelAdmin[Placement]):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
         super().save_related(request, form, formsets, change)
         # The static items are stored after the placement, which dropped the cache too early.
-        transaction.on_commit(forget_placement_settings)
+        unsettle()
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Placement]) -> None:
         delete_one_by_one(queryset)

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
-from django.core.cache import cache
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -13,37 +12,28 @@ from django.utils import timezone
 
 from catalog.models import Item
 from profiles.models import Shopper
+from tenants.settled import unsettle
 
 DECISION_RETENTION = timedelta(days=90)
 
 
-class CachedInPlacementSettings(models.Model):
-    """A row that `recommendations.placements` caches: changing it drops what is cached."""
+class PartOfPlacementSettings(models.Model):
+    """A row that `recommendations.placements` settles: changing it settles all anew."""
 
     class Meta:
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         super().save(*args, **kwargs)
-        forget_placement_settings()
+        unsettle()
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         deleted = super().delete(*args, **kwargs)
-        forget_placement_settings()
+        unsettle()
         return deleted
 
 
-def placement_cache_key(code: str) -> str:
-    return f"placement:{code}"
-
-
-def forget_placement_settings() -> None:
-    """Drop what is cached of every placement: the next request reads it anew."""
-    codes = Placement.objects.values_list("code", flat=True)
-    cache.delete_many([placement_cache_key(code) for code in codes])
-
-
-class Placement(CachedInPlacementSettings):
+class Placement(PartOfPlacementSettings):
     """A spot that recommendations are for. Its question decides how items are scored."""
 
     class Question(models.TextChoices):
@@ -85,7 +75,7 @@ class MerchandisingRuleQuerySet(models.QuerySet["MerchandisingRule"]):
         return self.filter(Q(placement=None) | Q(placement=placement))
 
 
-class MerchandisingRule(CachedInPlacementSettings):
+class MerchandisingRule(PartOfPlacementSettings):
     """What the merchant wants seen more, less, first or not at all; in the ledger as itself."""
 
     class Kind(models.TextChoices):

@@ -1,18 +1,17 @@
-"""What a placement needs before a request, cached and dropped when any of it changes."""
+"""What a placement needs before a request, settled until any of it changes."""
 
-from datetime import timedelta
+import logging
 
-from django.core.cache import cache
 from django.utils import timezone
 
-from recommendations.models import MerchandisingRule, Placement, RankerVersion, placement_cache_key
+from recommendations.models import MerchandisingRule, Placement, RankerVersion
 from recommendations.scoring import ScoringParams
 from recommendations.training.recipe import Recipe
 from recommendations.values import PlacementSettings, Rule
 from tenants.errors import DomainError
+from tenants.settled import find_settled, settle
 
-# Long, because saving a placement or rule and promoting a ranker version drop it at once.
-CACHED_FOR = timedelta(hours=1)
+logger = logging.getLogger(__name__)
 
 DEFAULT_PLACEMENTS = (
     ("home", Placement.Question.HOME, 0.3),
@@ -36,14 +35,15 @@ def ensure_default_placements() -> None:
 
 
 def placement_settings(code: str) -> PlacementSettings:
-    """The settings of a placement. One cache read, or four queries at a miss.
+    """The settings of a placement. No query once they are settled.
 
     Raises DomainError `unknown_placement`.
     """
-    settings: PlacementSettings | None = cache.get(placement_cache_key(code))
+    name = f"placement:{code}"
+    settings: PlacementSettings | None = find_settled(name)
     if settings is None:
         settings = _load(code)
-        cache.set(placement_cache_key(code), settings, CACHED_FOR.total_seconds())
+        settle(name, settings)
     return settings
 
 
@@ -81,5 +81,14 @@ def _load(code: str) -> PlacementSettings:
             for rule in rules
         ),
         ranker_version=live.pk if live else None,
-        params=Recipe.from_json(live.params).scoring if live else ScoringParams(),
+        params=_scoring_of(live) if live else ScoringParams(),
     )
+
+
+def _scoring_of(version: RankerVersion) -> ScoringParams:
+    """How a version scores; the defaults where an older release wrote what this one cannot read."""
+    try:
+        return Recipe.from_json(version.params).scoring
+    except (KeyError, TypeError, ValueError):
+        logger.exception("%s is read with default parameters: train a new one", version)
+        return ScoringParams()

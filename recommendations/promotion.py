@@ -2,9 +2,10 @@
 
 from django.db import transaction
 
-from recommendations.models import ItemNeighbors, RankerVersion, forget_placement_settings
+from recommendations.models import ItemNeighbors, RankerVersion
 from recommendations.training.recipe import Recipe
 from tenants.errors import DomainError, ErrorKind
+from tenants.settled import unsettle
 
 PROMOTABLE = frozenset({RankerVersion.Status.CANDIDATE, RankerVersion.Status.RETIRED})
 """What may go live: a version that was trained to its end."""
@@ -30,7 +31,7 @@ def promote(version: RankerVersion, *, note: str = "") -> RankerVersion:
         promoted.status = RankerVersion.Status.LIVE
         promoted.note = "\n".join(part for part in (promoted.note, note) if part)
         promoted.save(update_fields=["status", "note"])
-        transaction.on_commit(forget_placement_settings)
+        unsettle()
     return promoted
 
 

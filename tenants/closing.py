@@ -59,13 +59,13 @@ def close_tenant(tenant: Tenant) -> None:
     """Drop the tenant's schema, files, cache and hosts. Cannot be undone: export first."""
     schema_name = tenant.schema_name
     with schema_context(get_public_schema_name()):
-        forget_hosts(tenant)
         with transaction.atomic():
             with connection.cursor() as cursor:
                 # Postgres drops no table with deferred checks pending in this transaction.
                 cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 cursor.execute(f'DROP SCHEMA IF EXISTS "{schema_name}" CASCADE')
             tenant.delete()
+        forget_hosts()
     with schema_context(schema_name):
         # The cache's keys begin with the schema, so this pattern reaches this tenant's only.
         cast("RedisCache", cache).delete_pattern("*")

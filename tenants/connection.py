@@ -21,3 +21,11 @@ if TYPE_CHECKING:
 
 
 connection = cast("TenantConnection", django_connection)
+
+
+def tenant_id() -> int | None:
+    """The id of the tenant that a request set; None where only a schema was entered.
+
+    A name may be used again after a tenant was closed; an id never is.
+    """
+    return getattr(connection.tenant, "pk", None)

@@ -4,20 +4,20 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.core.cache import cache
 from django.db import DatabaseError
 from django.utils import timezone
 
+from tenants.caching import forget_cached
+from tenants.connection import tenant_id
 from tenants.models import ApiKey, Scope
+from tenants.settled import find_settled, settle, unsettle
 
 logger = logging.getLogger(__name__)
 
 KEY_START = "attune_sk_"
-# Long, because revoking and changing a key drop it at once: a key outlives a short database outage.
-CACHED_FOR = timedelta(hours=1)
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 
@@ -34,11 +34,20 @@ class KeyHolder:
     is_authenticated = True
 
 
+# What this process saw last, for the case that cache and database are out at once. Then nothing
+# of the tenant can be read or written anyway, but for the slate that was served to anybody.
+_remembered: dict[tuple[int | None, str], KeyHolder] = {}
+
+
+def _place(digest: str) -> tuple[int | None, str]:
+    return tenant_id(), digest
+
+
 def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _cache_key(digest: str) -> str:
+def _name(digest: str) -> str:
     return f"api-key:{digest}"
 
 
@@ -60,7 +69,8 @@ def mint_key(
 def find_key_holder(text: str) -> KeyHolder | None:
     """Who holds the key `text` in the current tenant; None when unknown or revoked.
 
-    One cache read; once a minute a query and an update of `last_used_at`.
+    One cache read; once a minute a query and an update of `last_used_at`. While the database is
+    out, a key that was good when it was last looked up stays good.
     """
     if not text.startswith(KEY_START) or len(text) > 100:
         return None
@@ -68,19 +78,35 @@ def find_key_holder(text: str) -> KeyHolder | None:
     now = timezone.now()
     holder: KeyHolder | None = cache.get(_cache_key(digest))
     if holder is not None and now - holder.noted_at < USE_NOTED_EVERY:
+        _remembered[_place(digest)] = holder
         return holder
     try:
-        key = ApiKey.objects.filter(digest=digest).usable().first()
-        if key is None:
-            return None
-        key.mark_used(now)
+        found = _look_up(digest, now)
     except DatabaseError:
+        holder = holder or _remembered.get(_place(digest))
         if holder is None:
             raise
-        logger.exception("An API key is taken from the cache: the database is out")
-        return holder
+        logger.exception("An API key is taken from memory: the database is out")
+        found = replace(holder, noted_at=now)  # so that the next minute does not wait for it
+        cache.set(_cache_key(digest), found, CACHED_FOR.total_seconds())
+    if found is None:
+        _remembered.pop(_place(digest), None)
+    else:
+        _remembered[_place(digest)] = found
+    return found
+
+
+def _look_up(digest: str, now: datetime) -> KeyHolder | None:
+    key = ApiKey.objects.filter(digest=digest).usable().first()
+    if key is None:
+        return None
     holder = KeyHolder(key.pk, key.name, frozenset(key.scopes), key.requests_per_minute, now)
     cache.set(_cache_key(digest), holder, CACHED_FOR.total_seconds())
+    # Cached first and then noted: whoever revokes the key in between is seen here, and whoever
+    # does so later drops what was cached.
+    if not key.mark_used(now):
+        cache.delete(_cache_key(digest))
+        return None
     return holder
 
 
@@ -94,4 +120,4 @@ def revoke_key(key: ApiKey) -> None:
 
 def forget_key(key: ApiKey) -> None:
     """Drop what is cached of the key; call it after changing its scopes or rate."""
-    cache.delete(_cache_key(key.digest))
+    forget_cached(_cache_key(key.digest))

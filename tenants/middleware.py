@@ -10,6 +10,7 @@ from django_tenants.utils import remove_www
 
 from tenants.connection import connection
 from tenants.hosts import find_tenant
+from tenants.settled import one_look
 
 PLATFORM_HOSTS = frozenset({"localhost", "127.0.0.1"})
 
@@ -25,6 +26,10 @@ class TenantMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        with one_look():
+            return self._respond(request)
+
+    def _respond(self, request: HttpRequest) -> HttpResponse:
         connection.set_schema_to_public()
         try:
             host = remove_www(request.get_host().rsplit(":", 1)[0].lower())

@@ -1,14 +1,28 @@
 """Who: tenants and their domains (public schema); staff users and API keys (tenant's schema)."""
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
-from django.utils import timezone
 from django_tenants.models import DomainMixin, TenantMixin
+from django_tenants.utils import get_public_schema_name, schema_context
+
+from tenants.caching import forget_cached
+
+
+def host_cache_key(host: str) -> str:
+    """Under which `tenants.hosts` caches, in `public`, the tenant of a host."""
+    return f"host:{host}"
+
+
+def forget_hosts(hosts: Iterable[str]) -> None:
+    """Drop what is cached of these hosts: the next request looks them up."""
+    with schema_context(get_public_schema_name()):
+        forget_cached(*[host_cache_key(host) for host in hosts])
 
 
 class Tenant(TenantMixin):  # type: ignore[misc]  # django-tenants is untyped
@@ -34,9 +48,28 @@ class Tenant(TenantMixin):  # type: ignore[misc]  # django-tenants is untyped
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        forget_hosts(self.domains.values_list("domain", flat=True))
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        hosts = list(self.domains.values_list("domain", flat=True))
+        deleted = super().delete(*args, **kwargs)
+        forget_hosts(hosts)
+        return deleted
+
 
 class Domain(DomainMixin):  # type: ignore[misc]  # django-tenants is untyped
     """A host name that leads to one tenant."""
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        forget_hosts([self.domain])
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        deleted = super().delete(*args, **kwargs)
+        forget_hosts([self.domain])
+        return deleted
 
 
 class StaffUser(AbstractUser):
@@ -86,5 +119,7 @@ class ApiKey(models.Model):
     def revoked(self) -> bool:
         return self.revoked_at is not None
 
-    def mark_used(self, now: datetime | None = None) -> None:
-        type(self).objects.filter(pk=self.pk).update(last_used_at=now or timezone.now())
+    def mark_used(self, now: datetime) -> bool:
+        """Note the use; False if the key has been revoked meanwhile."""
+        usable = type(self).objects.filter(pk=self.pk).usable()
+        return bool(usable.update(last_used_at=now))

@@ -100,13 +100,20 @@ def _read_departments() -> tuple[Department, ...]:
         items[name] = items.get(name, 0) + count
         if section:
             sections.setdefault(name, {})[slugify(section)] = Section(section, slugify(section))
-    pictures = dict(
+    best_sellers = (
         _listed()
-        .filter(category_path__0__in=items)
-        .order_by("category_path__0", F("facts__popularity").desc(nulls_last=True), "id")
-        .distinct("category_path__0")
-        .values_list("category_path__0", "images")
+        .filter(category_path__len__gt=0)
+        .annotate(
+            department=F("category_path__0"),
+            place=Window(
+                RowNumber(),
+                partition_by=F("category_path__0"),
+                order_by=[F("facts__popularity").desc(nulls_last=True), F("id")],
+            ),
+        )
+        .filter(place=1)
     )
+    pictures = dict(best_sellers.values_list("department", "images"))
     return tuple(
         Department(
             name=name,

@@ -67,7 +67,7 @@ class Command(BaseCommand):
             opened = gzip.open if path.suffix == ".gz" else open
             with (
                 schema_context(schema),
-                opened(path, "rt", encoding="utf-8-sig", newline="") as stream,  # type: ignore[operator]
+                opened(path, "rt", encoding="utf-8-sig", newline="") as stream,
             ):
                 event_import, report = import_events(
                     stream,
