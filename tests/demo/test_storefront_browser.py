@@ -1,0 +1,297 @@
+"""The demo storefront in a real browser, against a server with a store of its own."""
+
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.cache import cache
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+from django.utils import timezone
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+from demo.loading import load_store
+from tenants.closing import close_tenant
+from tenants.models import Tenant
+from tests.demo.small_store import small_data, small_store
+
+pytestmark = pytest.mark.browser
+
+STORE = small_store("small_web", "small-web.localhost")
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP, PHONE = (1280, 900), (390, 844)
+
+
+class QuietHandler(WSGIRequestHandler):
+    def log_message(self, *_args: Any) -> None:
+        """Requests are not worth a line each."""
+
+
+@pytest.fixture(scope="module")
+def address(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    """Where the store answers.
+
+    Its tenant is committed, for the server's threads have connections of their own; it is opened
+    here and closed here, so no test that rolls back, or flushes, meets it.
+    """
+    if CHROMIUM is None:
+        pytest.skip("There is no chromium on the PATH; on Debian, apt-get install chromium.")
+    with django_db_blocker.unblock():
+        cache.clear()
+        load_store(STORE, small_data, now=timezone.now(), step=_step)
+        try:
+            with _serving() as port:
+                yield f"http://{STORE.host}:{port}"
+        finally:
+            close_tenant(Tenant.objects.get(schema_name=STORE.schema))
+            cache.clear()
+
+
+def _step(_what: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+@contextmanager
+def _serving() -> Iterator[int]:
+    """The application with its static files, on a free port."""
+    server = ThreadedWSGIServer(("127.0.0.1", 0), QuietHandler)
+    server.set_app(StaticFilesHandler(WSGIHandler()))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def chromium(address: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(
+    chromium: Browser, address: str, *, size: tuple[int, int] = DESKTOP, script: bool = True
+) -> Iterator[Page]:
+    """A page of a fresh browser. Fails when anything in it broke that the test did not see."""
+    width, height = size
+    context: BrowserContext = chromium.new_context(
+        base_url=address,
+        viewport={"width": width, "height": height},
+        java_script_enabled=script,
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    broken: list[str] = []
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    page.on(
+        "response",
+        lambda answer: broken.append(answer.url) if answer.status >= 400 else None,
+    )
+    yield page
+    context.close()
+    assert broken == []
+
+
+@pytest.fixture
+def store_page(chromium: Browser, address: str) -> Iterator[Page]:
+    with opened(chromium, address) as page:
+        yield page
+
+
+def shop_as(page: Page, name: str) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Change shopper").click()
+    dialog = page.get_by_role("dialog", name="Who is shopping?")
+    dialog.get_by_role("button", name=re.compile(f"^{name}")).click()
+    expect(page.get_by_text(f"Shopping as {name}")).to_be_visible()
+
+
+def tiles(page: Page) -> Locator:
+    """The tiles of the first slate on the page."""
+    return page.locator("[data-slate]").first.locator("[data-tile]")
+
+
+def reasons(page: Page) -> dict[str, str]:
+    """The reason on each tile of the first slate, by external id."""
+    return {
+        tile.get_attribute("data-tile") or "": tile.locator(".reason").inner_text()
+        for tile in tiles(page).all()
+    }
+
+
+def toast(page: Page) -> Locator:
+    return page.get_by_role("status")
+
+
+def test_a_shopper_sees_reasons_and_what_they_are_made_of(store_page: Page) -> None:
+    page = store_page
+    shop_as(page, "Cora Number0")
+    expect(page.get_by_role("heading", name="Picked for Cora")).to_be_visible()
+    shown = reasons(page)
+    assert len(shown) == 12
+    assert all(shown.values())
+    assert any(reason.startswith("Because you bought ") for reason in shown.values())
+
+    tile = tiles(page).filter(has_text="Because you bought").first
+    link = tile.get_by_role("link", name="Why this?")
+    link.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Why this?")
+    expect(dialog).to_contain_text(tile.locator(".reason").inner_text())
+    expect(dialog).to_contain_text(re.compile("You bought “.+” .*on .* often chosen by"))
+    dialog.locator("summary").click()
+    amounts = [float(amount) for amount in dialog.locator(".amount").all_inner_texts()]
+    score = float(dialog.locator("[data-score]").inner_text())
+    assert sum(amounts) == pytest.approx(score, abs=len(amounts) * 0.5e-4)
+    widths = [
+        float(bar.get_attribute("width") or 0)
+        for bar in dialog.locator(".bar rect:not(.bar-back)").all()
+    ]
+    assert widths[0] == 100
+    assert widths == sorted(widths, reverse=True)
+
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(link).to_be_focused()
+
+
+def test_what_a_shopper_does_changes_the_slate_and_its_reasons_at_once(store_page: Page) -> None:
+    page = store_page
+    page.goto("/")
+    page.get_by_role("switch", name="Personalization").click()
+    expect(page.get_by_text("We know nothing of you yet.")).to_be_visible()
+    before = reasons(page)
+
+    tile = tiles(page).first
+    title = tile.locator(".tile-title").inner_text()
+    put = tile.get_attribute("data-tile") or ""
+    tile.get_by_role("button", name="Add to cart").click()
+    expect(toast(page)).to_have_text(f"Noted: {title} is in your cart. Recommendations updated.")
+    expect(page.locator("[data-cart-pieces]")).to_contain_text("1")
+    expect(page.get_by_role("heading", name="Picked for you")).to_be_visible()
+    after = reasons(page)
+    assert put not in after
+    assert f"Because you put {title} in your cart" in after.values()
+    assert not any("your cart" in reason for reason in before.values())
+
+
+def test_an_order_counts_from_then_on(store_page: Page) -> None:
+    page = store_page
+    shop_as(page, "Kit Number1")
+    tile = tiles(page).filter(has_text="Because you bought").first
+    title = tile.locator(".tile-title").inner_text()
+    put = tile.get_attribute("data-tile")
+    tile.get_by_role("button", name="Add to cart").click()
+    expect(page.locator(f'[data-slate] [data-tile="{put}"]')).to_have_count(0)
+
+    page.get_by_role("link", name=re.compile("^Cart")).click()
+    expect(page.get_by_role("heading", name="Before you order")).to_be_visible()
+    assert f"Goes with {title} in your cart" in reasons(page).values()
+    page.get_by_role("button", name="Place order").click()
+    expect(page.get_by_role("heading", name="Thank you for your order, Kit")).to_be_visible()
+    expect(page.locator("[data-cart-pieces]")).to_be_hidden()
+    assert put not in reasons(page)
+
+
+def test_a_click_leads_to_the_item_and_counts_on_the_way_back(store_page: Page) -> None:
+    page = store_page
+    shop_as(page, "Cora Number0")
+    tile = tiles(page).nth(5)
+    title = tile.locator(".tile-title").inner_text()
+    with page.expect_request(
+        lambda r: r.url.endswith("/events/") and "kind=click" in (r.post_data or "")
+    ):
+        tile.locator(".tile-link").click()
+    expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
+    expect(toast(page)).to_have_text(f"Noted: you looked at {title}. Recommendations updated.")
+    expect(page.get_by_role("img", name=title)).to_be_visible()
+
+    page.go_back()
+    why = page.locator("[data-slate]").first.get_by_role("link", name=f"Why this? {title}")
+    why.click()
+    expect(page.get_by_role("dialog")).to_contain_text(f"You looked at “{title}”")
+
+
+def test_what_is_of_no_interest_leaves_and_does_not_come_back(store_page: Page) -> None:
+    page = store_page
+    shop_as(page, "Kit Number1")
+    tile = tiles(page).nth(2)
+    unwanted = tile.get_attribute("data-tile")
+    tile.get_by_role("link", name="Why this?").click()
+    page.get_by_role("dialog").get_by_role("button", name="Not interested").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(toast(page)).to_contain_text("you will not see")
+    expect(page.locator(f'[data-slate] [data-tile="{unwanted}"]')).to_have_count(0)
+    page.reload()
+    assert unwanted not in reasons(page)
+
+
+def test_a_new_visitor_decides_whether_what_they_do_is_used(store_page: Page) -> None:
+    page = store_page
+    page.goto("/")
+    of_everybody = {"Popular this month", "Trending this week", "Featured by the shop"}
+    expect(page.get_by_role("heading", name="Popular at Small Larkfield")).to_be_visible()
+    assert set(reasons(page).values()) <= of_everybody
+    title = tiles(page).first.locator(".tile-title").inner_text()
+    tiles(page).first.locator(".tile-link").click()
+    expect(toast(page)).to_contain_text("Personalization is off: nothing is learned from it.")
+
+    page.goto("/")
+    assert set(reasons(page).values()) <= of_everybody
+    switch = page.get_by_role("switch", name="Personalization")
+    expect(switch).not_to_be_checked()
+    switch.click()
+    expect(switch).to_be_checked()
+    expect(page.get_by_role("heading", name="Picked for you")).to_be_visible()
+    told = set(reasons(page).values()) - of_everybody
+    assert any(title in reason or reason == "You looked at this before" for reason in told)
+
+    switch.click()
+    expect(switch).not_to_be_checked()
+    assert set(reasons(page).values()) <= of_everybody
+
+
+def test_every_page_fits_a_phone(chromium: Browser, address: str) -> None:
+    with opened(chromium, address, size=PHONE) as page:
+        shop_as(page, "Cora Number0")
+        tiles(page).first.get_by_role("button", name="Add to cart").click()
+        expect(toast(page)).to_contain_text("Noted")
+        item = tiles(page).first.locator(".tile-link").get_attribute("href") or ""
+        for path in ("/", item, "/cart/", "/departments/kitchen/", "/shoppers/"):
+            page.goto(path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0], path
+
+
+def test_without_script_everything_still_works(chromium: Browser, address: str) -> None:
+    with opened(chromium, address, script=False) as page:
+        page.goto("/")
+        page.get_by_role("link", name="Change shopper").click()
+        page.get_by_role("button", name=re.compile("^Cora Number0")).click()
+        expect(page.get_by_role("heading", name="Picked for Cora")).to_be_visible()
+
+        tiles(page).first.get_by_role("link", name="Why this?").click()
+        expect(page.locator(".amount").first).to_be_visible()
+        page.go_back()
+        tiles(page).first.get_by_role("button", name="Add to cart").click()
+        expect(page.get_by_role("heading", name="Cart", level=1)).to_be_visible()
+        page.get_by_role("button", name="Place order").click()
+        expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
