@@ -13,7 +13,6 @@ from django_redis.cache import RedisCache
 from django_tenants.utils import get_public_schema_name, schema_context
 
 from tenants.connection import connection
-from tenants.hosts import forget_hosts
 from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
@@ -65,7 +64,6 @@ def close_tenant(tenant: Tenant) -> None:
                 cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 cursor.execute(f'DROP SCHEMA IF EXISTS "{schema_name}" CASCADE')
             tenant.delete()
-        forget_hosts()
     with schema_context(schema_name):
         # The cache's keys begin with the schema, so this pattern reaches this tenant's only.
         cast("RedisCache", cache).delete_pattern("*")

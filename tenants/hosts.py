@@ -3,7 +3,7 @@
 from django_tenants.utils import get_public_schema_name, schema_context
 
 from tenants.models import Domain, Tenant
-from tenants.settled import find_settled, settle, unsettle
+from tenants.settled import find_settled, settle
 
 
 def find_tenant(host: str) -> Tenant | None:
@@ -23,22 +23,15 @@ def find_tenant(host: str) -> Tenant | None:
     return tenant
 
 
-def forget_hosts() -> None:
-    """Read every host anew; call it after changing a tenant or a domain."""
-    with schema_context(get_public_schema_name()):
-        unsettle()
-
-
 def add_host(tenant: Tenant, host: str, *, primary: bool = False) -> Domain:
     """Let `host` lead to `tenant`. Raises IntegrityError when it leads somewhere already."""
     with schema_context(get_public_schema_name()):
         domain: Domain = Domain.objects.create(tenant=tenant, domain=host, is_primary=primary)
-    forget_hosts()
     return domain
 
 
 def remove_host(host: str) -> None:
     """Let `host` lead nowhere, from the next request on."""
     with schema_context(get_public_schema_name()):
-        Domain.objects.filter(domain=host).delete()
-    forget_hosts()
+        for domain in Domain.objects.filter(domain=host):
+            domain.delete()

@@ -10,10 +10,8 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError
 from django.utils import timezone
 
-from tenants.caching import forget_cached
-from tenants.connection import tenant_id
 from tenants.models import ApiKey, Scope
-from tenants.settled import find_settled, settle, unsettle
+from tenants.settled import find_last, find_settled, settle, unsettle
 
 logger = logging.getLogger(__name__)
 
@@ -32,15 +30,6 @@ class KeyHolder:
     noted_at: datetime
 
     is_authenticated = True
-
-
-# What this process saw last, for the case that cache and database are out at once. Then nothing
-# of the tenant can be read or written anyway, but for the slate that was served to anybody.
-_remembered: dict[tuple[int | None, str], KeyHolder] = {}
-
-
-def _place(digest: str) -> tuple[int | None, str]:
-    return tenant_id(), digest
 
 
 def _digest(key: str) -> str:
@@ -69,31 +58,26 @@ def mint_key(
 def find_key_holder(text: str) -> KeyHolder | None:
     """Who holds the key `text` in the current tenant; None when unknown or revoked.
 
-    One cache read; once a minute a query and an update of `last_used_at`. While the database is
-    out, a key that was good when it was last looked up stays good.
+    Settled; once a minute, in each process, a query and an update of `last_used_at`. While the
+    database is out, a key that was good when it was last looked up stays good.
     """
     if not text.startswith(KEY_START) or len(text) > 100:
         return None
     digest = _digest(text)
     now = timezone.now()
-    holder: KeyHolder | None = cache.get(_cache_key(digest))
+    holder: KeyHolder | None = find_settled(_name(digest))
     if holder is not None and now - holder.noted_at < USE_NOTED_EVERY:
-        _remembered[_place(digest)] = holder
         return holder
     try:
-        found = _look_up(digest, now)
+        return _look_up(digest, now)
     except DatabaseError:
-        holder = holder or _remembered.get(_place(digest))
+        holder = holder or find_last(_name(digest))
         if holder is None:
             raise
         logger.exception("An API key is taken from memory: the database is out")
-        found = replace(holder, noted_at=now)  # so that the next minute does not wait for it
-        cache.set(_cache_key(digest), found, CACHED_FOR.total_seconds())
-    if found is None:
-        _remembered.pop(_place(digest), None)
-    else:
-        _remembered[_place(digest)] = found
-    return found
+        holder = replace(holder, noted_at=now)  # so that the next minute does not wait for it
+        settle(_name(digest), holder)
+        return holder
 
 
 def _look_up(digest: str, now: datetime) -> KeyHolder | None:
@@ -101,13 +85,10 @@ def _look_up(digest: str, now: datetime) -> KeyHolder | None:
     if key is None:
         return None
     holder = KeyHolder(key.pk, key.name, frozenset(key.scopes), key.requests_per_minute, now)
-    cache.set(_cache_key(digest), holder, CACHED_FOR.total_seconds())
-    # Cached first and then noted: whoever revokes the key in between is seen here, and whoever
-    # does so later drops what was cached.
-    if not key.mark_used(now):
-        cache.delete(_cache_key(digest))
-        return None
-    return holder
+    settle(_name(digest), holder)
+    # Settled first and then noted: whoever revokes the key in between is seen here, and whoever
+    # does so later unsettles it.
+    return holder if key.mark_used(now) else None
 
 
 def revoke_key(key: ApiKey) -> None:
@@ -119,5 +100,6 @@ def revoke_key(key: ApiKey) -> None:
 
 
 def forget_key(key: ApiKey) -> None:
-    """Drop what is cached of the key; call it after changing its scopes or rate."""
-    forget_cached(_cache_key(key.digest))
+    """Read the keys anew, from the next request on; call it after changing one."""
+    logger.info("The API key %s was changed", key)
+    unsettle()

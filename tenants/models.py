@@ -1,6 +1,5 @@
 """Who: tenants and their domains (public schema); staff users and API keys (tenant's schema)."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -11,18 +10,13 @@ from django.db import models
 from django_tenants.models import DomainMixin, TenantMixin
 from django_tenants.utils import get_public_schema_name, schema_context
 
-from tenants.caching import forget_cached
+from tenants.settled import unsettle
 
 
-def host_cache_key(host: str) -> str:
-    """Under which `tenants.hosts` caches, in `public`, the tenant of a host."""
-    return f"host:{host}"
-
-
-def forget_hosts(hosts: Iterable[str]) -> None:
-    """Drop what is cached of these hosts: the next request looks them up."""
+def forget_hosts() -> None:
+    """Look every host up anew, from the next request on."""
     with schema_context(get_public_schema_name()):
-        forget_cached(*[host_cache_key(host) for host in hosts])
+        unsettle()
 
 
 class Tenant(TenantMixin):  # type: ignore[misc]  # django-tenants is untyped
@@ -50,12 +44,11 @@ class Tenant(TenantMixin):  # type: ignore[misc]  # django-tenants is untyped
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         super().save(*args, **kwargs)
-        forget_hosts(self.domains.values_list("domain", flat=True))
+        forget_hosts()
 
     def delete(self, *args: Any, **kwargs: Any) -> Any:
-        hosts = list(self.domains.values_list("domain", flat=True))
         deleted = super().delete(*args, **kwargs)
-        forget_hosts(hosts)
+        forget_hosts()
         return deleted
 
 
@@ -64,11 +57,11 @@ class Domain(DomainMixin):  # type: ignore[misc]  # django-tenants is untyped
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         super().save(*args, **kwargs)
-        forget_hosts([self.domain])
+        forget_hosts()
 
     def delete(self, *args: Any, **kwargs: Any) -> Any:
         deleted = super().delete(*args, **kwargs)
-        forget_hosts([self.domain])
+        forget_hosts()
         return deleted
 
 
