@@ -1,12 +1,11 @@
 """What each kind of signal may do for this tenant: rank, and be cited."""
 
 from dataclasses import dataclass
+from typing import cast
 
 from profiles.models import SignalPolicy
 from profiles.signals import SignalKind
-from tenants.settled import find_settled, settle
-
-SETTLED_AS = "signal-policy"
+from tenants.settled import settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +18,17 @@ class Policy:
 
 def signal_policy() -> Policy:
     """The tenant's policy; everything is allowed that no row forbids. Settled."""
-    policy: Policy | None = find_settled(SETTLED_AS)
-    if policy is None:
-        rows = {row.signal_kind: row for row in SignalPolicy.objects.all()}
-        may_rank = {k for k in SignalKind if k not in rows or rows[k].may_rank}
-        policy = Policy(
-            may_rank=frozenset(map(str, may_rank)),
-            # What did not rank did not contribute, so it cannot be a reason either.
-            may_cite=frozenset(str(k) for k in may_rank if k not in rows or rows[k].may_cite),
-        )
-        settle(SETTLED_AS, policy)
-    return policy
+    return cast("Policy", settled("signal-policy", _read_policy))
+
+
+def _read_policy() -> Policy:
+    rows = {row.signal_kind: row for row in SignalPolicy.objects.all()}
+    may_rank = {k for k in SignalKind if k not in rows or rows[k].may_rank}
+    return Policy(
+        may_rank=frozenset(map(str, may_rank)),
+        # What did not rank did not contribute, so it cannot be a reason either.
+        may_cite=frozenset(str(k) for k in may_rank if k not in rows or rows[k].may_cite),
+    )
 
 
 def set_signal_policy(kind: SignalKind, *, may_rank: bool, may_cite: bool) -> None:

@@ -1,6 +1,7 @@
 """What a placement needs before a request, settled until any of it changes."""
 
 import logging
+from typing import cast
 
 from django.utils import timezone
 
@@ -9,7 +10,7 @@ from recommendations.scoring import ScoringParams
 from recommendations.training.recipe import Recipe
 from recommendations.values import PlacementSettings, Rule
 from tenants.errors import DomainError
-from tenants.settled import find_settled, settle
+from tenants.settled import settled
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +40,7 @@ def placement_settings(code: str) -> PlacementSettings:
 
     Raises DomainError `unknown_placement`.
     """
-    name = f"placement:{code}"
-    settings: PlacementSettings | None = find_settled(name)
-    if settings is None:
-        settings = _load(code)
-        settle(name, settings)
-    return settings
+    return cast("PlacementSettings", settled(f"placement:{code}", lambda: _load(code)))
 
 
 def _load(code: str) -> PlacementSettings:

@@ -4,12 +4,10 @@ import logging
 import shutil
 import zipfile
 from pathlib import Path
-from typing import cast
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db import transaction
-from django_redis.cache import RedisCache
+from django_redis import get_redis_connection
 from django_tenants.utils import get_public_schema_name, schema_context
 
 from tenants.connection import connection
@@ -55,17 +53,26 @@ def export_tenant(tenant: Tenant, path: Path) -> int:
 
 
 def close_tenant(tenant: Tenant) -> None:
-    """Drop the tenant's schema, files, cache and hosts. Cannot be undone: export first."""
+    """Drop the tenant's schema, files, hosts and whatever Valkey holds of it. Cannot be undone:
+    export first. Raises RedisError, and changes nothing, while Valkey is out."""
     schema_name = tenant.schema_name
-    with schema_context(get_public_schema_name()):
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                # Postgres drops no table with deferred checks pending in this transaction.
-                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-                cursor.execute(f'DROP SCHEMA IF EXISTS "{schema_name}" CASCADE')
-            tenant.delete()
-    with schema_context(schema_name):
-        # The cache's keys begin with the schema, so this pattern reaches this tenant's only.
-        cast("RedisCache", cache).delete_pattern("*")
+    _empty_valkey(schema_name)
+    with schema_context(get_public_schema_name()), transaction.atomic():
+        with connection.cursor() as cursor:
+            # Postgres drops no table with deferred checks pending in this transaction.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute(f'DROP SCHEMA IF EXISTS "{schema_name}" CASCADE')
+        tenant.delete()
+    # Again, for what requests left there until the host was gone: a tenant that is opened by the
+    # same name must not find it.
+    _empty_valkey(schema_name)
     shutil.rmtree(Path(settings.MEDIA_ROOT) / schema_name, ignore_errors=True)
     logger.info("Closed the tenant %s", schema_name)
+
+
+def _empty_valkey(schema_name: str) -> None:
+    """Delete every key of the tenant: cached values of any release, buffers and rate limits."""
+    store = get_redis_connection("default")
+    for pattern in (f"{schema_name}:*", f"LIMITS:LIMITER/{schema_name}:*"):
+        for key in store.scan_iter(pattern, count=1_000):
+            store.unlink(key)

@@ -4,14 +4,13 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
-from django.db import DatabaseError
 from django.utils import timezone
 
 from tenants.models import ApiKey, Scope
-from tenants.settled import find_last, find_settled, settle, unsettle
+from tenants.settled import settled, unsettle
 
 logger = logging.getLogger(__name__)
 
@@ -27,17 +26,12 @@ class KeyHolder:
     name: str
     scopes: frozenset[str]
     requests_per_minute: int
-    noted_at: datetime
 
     is_authenticated = True
 
 
 def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
-
-
-def _name(digest: str) -> str:
-    return f"api-key:{digest}"
 
 
 def mint_key(
@@ -64,31 +58,14 @@ def find_key_holder(text: str) -> KeyHolder | None:
     if not text.startswith(KEY_START) or len(text) > 100:
         return None
     digest = _digest(text)
-    now = timezone.now()
-    holder: KeyHolder | None = find_settled(_name(digest))
-    if holder is not None and now - holder.noted_at < USE_NOTED_EVERY:
-        return holder
-    try:
-        return _look_up(digest, now)
-    except DatabaseError:
-        holder = holder or find_last(_name(digest))
-        if holder is None:
-            raise
-        logger.exception("An API key is taken from memory: the database is out")
-        holder = replace(holder, noted_at=now)  # so that the next minute does not wait for it
-        settle(_name(digest), holder)
-        return holder
+    return settled(f"api-key:{digest}", lambda: _look_up(digest), at_most=USE_NOTED_EVERY)
 
 
-def _look_up(digest: str, now: datetime) -> KeyHolder | None:
+def _look_up(digest: str) -> KeyHolder | None:
     key = ApiKey.objects.filter(digest=digest).usable().first()
-    if key is None:
+    if key is None or not key.mark_used(timezone.now()):
         return None
-    holder = KeyHolder(key.pk, key.name, frozenset(key.scopes), key.requests_per_minute, now)
-    settle(_name(digest), holder)
-    # Settled first and then noted: whoever revokes the key in between is seen here, and whoever
-    # does so later unsettles it.
-    return holder if key.mark_used(now) else None
+    return KeyHolder(key.pk, key.name, frozenset(key.scopes), key.requests_per_minute)
 
 
 def revoke_key(key: ApiKey) -> None:

@@ -9,10 +9,8 @@ from django.urls import set_urlconf
 from django_tenants.utils import remove_www
 
 from tenants.connection import connection
-from tenants.hosts import find_tenant
+from tenants.hosts import PLATFORM_HOSTS, find_tenant
 from tenants.settled import one_look
-
-PLATFORM_HOSTS = frozenset({"localhost", "127.0.0.1"})
 
 
 class TenantMiddleware:
@@ -35,13 +33,13 @@ class TenantMiddleware:
             host = remove_www(request.get_host().rsplit(":", 1)[0].lower())
         except DisallowedHost:
             return unknown_host()
-        tenant = find_tenant(host)
-        if tenant is not None:
-            request.tenant = tenant  # type: ignore[attr-defined]
-            connection.set_tenant(tenant)
-        elif host in PLATFORM_HOSTS:
+        if host in PLATFORM_HOSTS:
+            # Without a look-up: health and metrics are asked for when the database is out.
             request.urlconf = settings.PUBLIC_SCHEMA_URLCONF  # type: ignore[attr-defined]
             set_urlconf(settings.PUBLIC_SCHEMA_URLCONF)
+        elif (tenant := find_tenant(host)) is not None:
+            request.tenant = tenant  # type: ignore[attr-defined]
+            connection.set_tenant(tenant)
         else:
             return unknown_host()
         try:

@@ -61,9 +61,7 @@ def one_look() -> Iterator[None]:
         _looked_up.reset(token)
 
 
-def settled(
-    name: str, read: Callable[[], T | None], *, at_most: timedelta = KEPT_FOR
-) -> T | None:
+def settled(name: str, read: Callable[[], T | None], *, at_most: timedelta = KEPT_FOR) -> T | None:
     """What `read` returned in the current schema, if that is still good; else what it returns now.
 
     None is not kept. While the database is out the value kept before is taken, however old; then
