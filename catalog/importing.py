@@ -20,6 +20,7 @@ from catalog.feeds.rows import FeedError, FeedItem, FeedUnreadable
 from catalog.models import FeedImport, FeedRowError
 from tenants.connection import connection
 from tenants.deadlocks import in_transaction
+from tenants.settled import unsettle
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ def run_import(feed_import: FeedImport, stream: BinaryIO) -> None:
         raise
     else:
         feed_import.status = FeedImport.Status.DONE
+        unsettle()  # the newest items are among what recommendations settle
         feed_import.created, feed_import.updated, feed_import.archived = counts
         good = feed_import.rows - feed_import.failed
         feed_import.unchanged = good - feed_import.created - feed_import.updated

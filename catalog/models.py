@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from pgvector.django import HalfVectorField, HnswIndex
+
+from tenants.settled import unsettle
 
 EMBEDDING_DIMENSIONS = 512
 
@@ -74,6 +76,10 @@ class Item(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        unsettle()
 
     @property
     def category(self) -> str:

@@ -24,15 +24,18 @@ DEFAULT_PLACEMENTS = (
 
 def ensure_default_placements() -> None:
     """The placements that every new tenant has. Those that exist stay as they are."""
-    for code, question, diversity in DEFAULT_PLACEMENTS:
-        Placement.objects.get_or_create(
-            code=code,
-            defaults={
-                "question": question,
-                "diversity": diversity,
-                "repeats_purchases": code == "buy-again",
-            },
-        )
+    Placement.objects.bulk_create(
+        [
+            Placement(
+                code=code,
+                question=question,
+                diversity=diversity,
+                repeats_purchases=code == "buy-again",
+            )
+            for code, question, diversity in DEFAULT_PLACEMENTS
+        ],
+        ignore_conflicts=True,
+    )
 
 
 def placement_settings(code: str) -> PlacementSettings:

@@ -5,26 +5,25 @@ Reads only. Each layer has the one below it to fall back on, so a slate always c
 
 import time
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from django.db import DatabaseError
 
 from recommendations.fallbacks import Fallback, note_fallback
-from recommendations.pipeline.candidates import Depth, PoolItem, depth_for, gather
+from recommendations.pipeline.candidates import PoolItem, depth_for, gather
 from recommendations.pipeline.explanation import explain
-from recommendations.pipeline.hydration import hydrate
 from recommendations.pipeline.last_resort import last_items, remember, static_items
-from recommendations.pipeline.ledgers import LedgerBook
+from recommendations.pipeline.ledgers import write_ledgers
 from recommendations.pipeline.memory import (
     EMPTY,
     Memory,
-    content_counts,
+    content_of,
     recall,
-    weighted_sum,
 )
 from recommendations.pipeline.ranking import (
     RuleBook,
+    content_scores,
     neighbor_scores,
     own_scores,
     rank,
@@ -32,6 +31,7 @@ from recommendations.pipeline.ranking import (
     weights_of,
 )
 from recommendations.pipeline.reranking import diversify, one_per_group, pins_first
+from recommendations.sellers import sellers
 from recommendations.values import (
     Candidate,
     Ledger,
@@ -44,7 +44,7 @@ CANDIDATES_LOGGED = 50
 
 
 def recommend(request: RecommendationRequest) -> Slate:
-    """The slate for a request, at most `request.limit` items. Three queries; never raises.
+    """The slate for a request, at most `request.limit` items. Two queries; never raises.
 
     With the whole catalog out of reach it serves what was served last, and at worst an empty
     slate; `fallbacks` says which layers were out.
@@ -57,7 +57,7 @@ def recommend(request: RecommendationRequest) -> Slate:
     try:
         scoring = _Scoring(request, fallbacks)
         items, candidates = scoring.slate()
-        named = scoring.named
+        named = scoring.memory.named
     except DatabaseError:
         note_fallback(Fallback.RANKING)
         fallbacks.append(Fallback.RANKING)
@@ -93,17 +93,12 @@ def ledgers_of(request: RecommendationRequest, item_ids: Collection[int]) -> dic
     """The ledgers of items for a request, whether or not they would be shown; a sum is a score.
 
     For simulation, and for checking that ledgers are true. Items that do not exist are left out.
-    Three queries.
+    Two queries.
     """
     scoring = _Scoring(request, [])
-    pool = gather(
-        sorted(item_ids),
-        query=scoring.query,
-        excluded=(),
-        depth=Depth(0, 0, 0, 0, 0, 0),
-        ignore_eligibility=True,
-    )
-    return scoring.ledgers([item for item in pool if item.item_id in item_ids])
+    query = None if scoring.content is None else scoring.content.query
+    pool = gather(sorted(item_ids), query=query, ignore_eligibility=True)
+    return scoring.ledgers(pool)
 
 
 class _Scoring:
@@ -113,18 +108,10 @@ class _Scoring:
         self.request = request
         self.fallbacks = fallbacks
         self.now = request.now.timestamp()
-        self.named: Mapping[int, tuple[str, str]] = {}
         self.rules = RuleBook(request.rules)
         self.weights = weights_of(request.signals, now=self.now, params=request.placement.params)
         self.memory = self._recall()
-        self.query = weighted_sum(
-            self.memory.vectors,
-            (
-                (signal.item, weight)
-                for signal, weight in zip(request.signals, self.weights, strict=True)
-                if content_counts(signal, self.now)
-            ),
-        )
+        self.content = content_of(request.signals, self.weights, self.memory, now=self.now)
 
     def _recall(self) -> Memory:
         try:
@@ -140,85 +127,76 @@ class _Scoring:
             return EMPTY
 
     def slate(self) -> tuple[list[ServedItem], list[Candidate]]:
-        """The items to serve, and the whole ranking that they were picked from. Three queries."""
+        """The items to serve, and the whole ranking that they were picked from. One query."""
         request = self.request
         excluded = request.excluded_item_ids | request.owned_item_ids
-        depth = depth_for(request.limit, known=bool(self.memory.learned))
         history = request.signals, self.weights, self.memory, request.blend
         neighbors, own = neighbor_scores(*history), own_scores(*history)
+        depth = depth_for(request.limit, known=len(neighbors))
+        selling = sellers()
         proposed = {
             *strongest(neighbors, depth.neighbors, excluded=excluded),
             *strongest(own, depth.history, excluded=excluded),
+            *selling.popular[: depth.popular],
+            *selling.trending[: depth.trending],
+            *selling.newest[: depth.newest],
             *(rule.item_id for rule in request.rules if rule.item_id is not None),
         }
-        pool = self._pool(proposed, excluded=excluded, depth=depth)
-        ranked = rank(pool, neighbors=neighbors, own=own, blend=request.blend, rules=self.rules)
+        pool = self._pool(proposed - excluded, near=depth.content, excluded=excluded)
+        ranked = rank(
+            pool,
+            neighbors=neighbors,
+            own=own,
+            content=content_scores(pool, self.content, request.blend),
+            blend=request.blend,
+            rules=self.rules,
+        )
         picked = diversify(
             pins_first(one_per_group(ranked)),
             limit=request.limit,
             diversity=request.placement.diversity,
         )
-        return self.explained(pool, picked), ranked
+        by_id = {item.item_id: item for item in pool}
+        return self._explained([by_id[candidate.item_id] for candidate in picked]), ranked
 
     def _pool(
-        self, ids: Collection[int], *, excluded: Collection[int], depth: Depth
+        self, ids: Collection[int], *, near: int, excluded: Collection[int]
     ) -> list[PoolItem]:
         anything = self.request.ignore_eligibility
-        if self.query is not None:
+        if self.content is not None:
             try:
                 return gather(
                     sorted(ids),
-                    query=self.query,
+                    near=near,
+                    query=self.content.query,
                     excluded=excluded,
-                    depth=depth,
                     ignore_eligibility=anything,
                 )
             except DatabaseError:
                 note_fallback(Fallback.CONTENT)
                 self.fallbacks.append(Fallback.CONTENT)
-                self.query = None
-        return gather(
-            sorted(ids), query=None, excluded=excluded, depth=depth, ignore_eligibility=anything
-        )
+                self.content = None
+        return gather(sorted(ids), ignore_eligibility=anything)
 
-    def explained(self, pool: Sequence[PoolItem], picked: Sequence[Candidate]) -> list[ServedItem]:
-        """The picked items with ledger, offer and reason. One query.
-
-        Items, vectors and the titles that reasons may name come together: a reason names either
-        the item of the strongest contribution known so far, or one that content speaks of.
-        """
-        wanted = {candidate.item_id for candidate in picked}
-        book = self._book(item for item in pool if item.item_id in wanted)
-        hydrated = hydrate(
-            [candidate.item_id for candidate in picked],
-            named=book.to_be_named(self.request.policy.may_cite) | self.memory.vectors.keys(),
-            with_vectors=self.query is not None,
-        )
-        self.named = hydrated.named
-        book.add_content(hydrated.vectors, now=self.now)
-        ledgers = book.ledgers()
-        served = []
-        for candidate in picked:
-            # An item that was deleted between two statements is not there any more.
-            if item := hydrated.items.get(candidate.item_id):
-                ledger = ledgers[candidate.item_id]
-                reason = explain(ledger, policy=self.request.policy, named=hydrated.named)
-                served.append(item.with_ledger(ledger, reason))
-        return served
+    def _explained(self, items: Sequence[PoolItem]) -> list[ServedItem]:
+        """The items with their ledgers, and the reasons that these give."""
+        ledgers = self.ledgers(items)
+        policy, named = self.request.policy, self.memory.named
+        return [
+            item.served(
+                ledgers[item.item_id], explain(ledgers[item.item_id], policy=policy, named=named)
+            )
+            for item in items
+        ]
 
     def ledgers(self, items: Sequence[PoolItem]) -> dict[int, Ledger]:
-        """Every contribution to each item, the strongest first. One query."""
-        book = self._book(items)
-        hydrated = hydrate([i.item_id for i in items], with_vectors=self.query is not None)
-        book.add_content(hydrated.vectors, now=self.now)
-        return book.ledgers()
-
-    def _book(self, items: Iterable[PoolItem]) -> LedgerBook:
-        return LedgerBook(
+        """Every contribution to each item, the strongest first."""
+        return write_ledgers(
             items,
             signals=self.request.signals,
             weights=self.weights,
             memory=self.memory,
+            content=self.content,
             blend=self.request.blend,
             rules=self.rules,
         )

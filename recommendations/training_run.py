@@ -20,6 +20,7 @@ from recommendations.training.log import InteractionLog
 from recommendations.training.popularity import item_facts
 from recommendations.training.ranker import Ranker
 from recommendations.training.recipe import Recipe, TrainingParams
+from tenants.settled import unsettle
 
 KINDS = tuple(sorted(map(str, HISTORY_KINDS)))
 READ_BATCH = 50_000
@@ -62,11 +63,11 @@ def train(now: datetime, *, params: TrainingParams | None = None) -> RankerVersi
         version.save(update_fields=["status", "note"])
         raise
     if live_quality is None or fitted.quality.worth >= TOLERANCE * live_quality.worth:
-        promote(version)
-        version.note = "Live: no worse than the version before." if live else "Live: the first."
+        note = "Live: no worse than the version before." if live else "Live: the first."
+        version = promote(version, note=note)
     else:
         version.note = "Not promoted: worse than the live version on the same days."
-    version.save(update_fields=["note"])
+        version.save(update_fields=["note"])
     _forget_old_versions()
     return version
 
@@ -114,6 +115,7 @@ def store_facts(log: InteractionLog, now: datetime) -> int:
             unique_fields=["item"],
             update_fields=["popularity", "trend", "computed_at"],
         )
+    unsettle()  # the lists of what sells
     return len(log.item_ids)
 
 

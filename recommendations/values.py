@@ -42,6 +42,15 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Sellers:
+    """The items that sell most, whose sales rise most, and the newest: ids, best first."""
+
+    popular: tuple[int, ...] = ()
+    trending: tuple[int, ...] = ()
+    newest: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PlacementSettings:
     """What one placement needs to know before a request: the same for every shopper."""
 

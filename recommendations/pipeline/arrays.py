@@ -1,24 +1,38 @@
 """Reading Postgres arrays and vectors as numpy arrays, without a Python object an element."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-HEADER_BYTES = 20  # dimensions, null flag, element type, length, lower bound: five 4-byte words
+Vector = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float64]
+
+ARRAY_HEADER = 20  # dimensions, null flag, element type, length, lower bound: five 4-byte words
+VECTOR_HEADER = 4  # dimensions and a spare: two 2-byte words
 
 
-def integers(sent: bytes) -> npt.NDArray[np.int64]:
-    """What `array_send` made of an int4[] without nulls.
+def integers(sent: Sequence[bytes]) -> npt.NDArray[np.int64]:
+    """What `array_send` made of int4[] values without nulls, one after the other.
 
     Each element is its length (4) and its value, both big-endian: PostgreSQL's array_send.
     """
-    return np.frombuffer(sent, dtype=">i4", offset=HEADER_BYTES)[1::2].astype(np.int64)
+    body = b"".join([array[ARRAY_HEADER:] for array in sent])
+    return np.frombuffer(body, dtype=">i4")[1::2].astype(np.int64)
 
 
-def reals(sent: bytes) -> npt.NDArray[np.float32]:
-    """What `array_send` made of a real[] without nulls."""
-    return np.frombuffer(sent, dtype=">f4", offset=HEADER_BYTES)[1::2].astype(np.float32)
+def reals(sent: Sequence[bytes]) -> npt.NDArray[np.float64]:
+    """What `array_send` made of real[] values without nulls, one after the other."""
+    body = b"".join([array[ARRAY_HEADER:] for array in sent])
+    return np.frombuffer(body, dtype=">f4")[1::2].astype(np.float64)
 
 
-def half_vector(sent: bytes) -> npt.NDArray[np.float64]:
-    """What `halfvec_send` made of a halfvec: two 2-byte words of header, then big-endian halves."""
-    return np.frombuffer(sent, dtype=">f2", offset=4).astype(np.float64)
+def lengths(sent: Sequence[bytes]) -> list[int]:
+    """How many 4-byte elements each of these arrays has."""
+    return [max(len(array) - ARRAY_HEADER, 0) // 8 for array in sent]
+
+
+def half_vectors(sent: Sequence[bytes]) -> Matrix:
+    """What `halfvec_send` made of vectors of one length, as the rows of a matrix."""
+    body = b"".join([vector[VECTOR_HEADER:] for vector in sent])
+    return np.frombuffer(body, dtype=">f2").astype(np.float64).reshape(len(sent), -1)

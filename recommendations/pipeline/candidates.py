@@ -1,15 +1,17 @@
-"""Stage 1: which items could be shown at all, and what each generator says of them.
+"""Stage 1: which items could be shown at all, and everything that ranking and serving need of them.
 
 One statement gathers the pool (collaborative, content, popular, trending, newest, pinned), drops
-what is not eligible, and brings along what ranking needs of each item.
+what is not eligible, and reads offers as they are now.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
+from decimal import Decimal
 from typing import NamedTuple
 
 from django.db import connection
 
-from recommendations.pipeline.memory import Vector
+from recommendations.pipeline.arrays import Vector
+from recommendations.values import EMPTY_LEDGER, Ledger, OfferView, Reason, ServedItem
 
 
 class Depth(NamedTuple):
@@ -23,105 +25,130 @@ class Depth(NamedTuple):
     newest: int
 
 
-def depth_for(limit: int, *, known: bool) -> Depth:
-    """Deep enough that a slate stays full when two of three candidates fall away.
+def depth_for(limit: int, *, known: int) -> Depth:
+    """Deep enough that a slate stays full when half of the candidates fall away.
 
-    With a history to go by (`known`) what merely sells has to fill gaps only.
+    `known` is how many items the history speaks of. Where these suffice, what merely sells fills
+    gaps, and no search by content is needed: content still counts in the scores.
     """
-    wide, narrow = max(3 * limit, 30), max(limit, 10)
+    wide, narrow = max(3 * limit, 30), max(limit // 2, 10)
+    suffices = known >= wide
     return Depth(
-        neighbors=wide,
-        history=wide,
-        content=max(2 * limit, 20),
-        popular=narrow if known else wide,
+        neighbors=max(2 * limit, 30),
+        history=max(limit, 20),
+        content=0 if suffices else max(2 * limit, 30),
+        popular=narrow if suffices else wide,
         trending=narrow,
         newest=narrow,
     )
 
 
 class PoolItem(NamedTuple):
-    """An eligible item of the pool. `path` is its category path, joined by SEPARATOR; `content`
-    its inner product with the content query."""
+    """An eligible item of the pool. `path` is its category path, joined by SEPARATOR; `vector`
+    what `halfvec_send` made of its embedding."""
 
     item_id: int
+    external_id: str
+    kind: str
+    title: str
     brand: str
     path: str
     group_id: str
+    image: str
+    address: str
+    price: Decimal | None
+    sale_price: Decimal | None
+    currency: str
+    stock: int | None
     popularity: float
     trend: float
-    content: float
+    vector: bytes | None
 
     @property
     def category_path(self) -> tuple[str, ...]:
-        return tuple(self.path.split(SEPARATOR))
+        return tuple(self.path.split(SEPARATOR)) if self.path else ()
 
     @property
     def category(self) -> str:
         """The narrowest category, or an empty string."""
         return self.path.rpartition(SEPARATOR)[2]
 
+    def served(self, ledger: Ledger = EMPTY_LEDGER, reason: Reason | None = None) -> ServedItem:
+        """What a storefront shows of the item, and why."""
+        offer = None
+        if self.price is not None:
+            in_stock = self.stock is None or self.stock > 0
+            offer = OfferView(self.price, self.sale_price, self.currency, in_stock)
+        return ServedItem(
+            item_id=self.item_id,
+            external_id=self.external_id,
+            kind=self.kind,
+            title=self.title,
+            brand=self.brand,
+            category_path=self.category_path,
+            image=self.image,
+            address=self.address,
+            offer=offer,
+            ledger=ledger,
+            reason=reason,
+        )
+
 
 SEPARATOR = "\x1f"  # ASCII's own unit separator: no shop has it in a category's name
 
-# The inner product is taken in single precision (vector, not halfvec): it orders the candidates,
-# and has to agree with the ledger that is computed afterwards.
-GATHER = """
-    WITH content AS MATERIALIZED (
-        SELECT %(query)s::vector AS query, %(query)s::halfvec AS short_query
-    ), near AS MATERIALIZED (
-        SELECT e.item_id FROM catalog_itemembedding e
-        WHERE %(with_content)s
-        ORDER BY e.vector <#> (SELECT short_query FROM content) LIMIT %(near)s
-    ), pool AS (
-        SELECT unnest(%(ids)s::bigint[]) AS item_id
-        UNION SELECT item_id FROM near
-        UNION (SELECT item_id FROM recommendations_itemfacts
-               ORDER BY popularity DESC LIMIT %(popular)s)
-        UNION (SELECT item_id FROM recommendations_itemfacts ORDER BY trend DESC LIMIT %(trending)s)
-        UNION (SELECT id FROM catalog_item ORDER BY id DESC LIMIT %(newest)s)
-    )
-    SELECT i.id, i.brand, array_to_string(i.category_path, %(separator)s), i.group_id,
-           coalesce(f.popularity, 0), coalesce(f.trend, 0),
-           coalesce(-(e.vector::vector <#> (SELECT query FROM content)), 0)
-    FROM pool
+COLUMNS = """
+    SELECT i.id, i.external_id, i.kind, i.title, i.brand,
+           array_to_string(i.category_path, %(separator)s), i.group_id,
+           coalesce(i.images[1], ''), i.address,
+           o.price, o.sale_price, o.currency, o.stock,
+           coalesce(f.popularity, 0), coalesce(f.trend, 0), halfvec_send(e.vector)
+"""
+JOINED = """
     JOIN catalog_item i ON i.id = pool.item_id
     LEFT JOIN catalog_offer o ON o.item_id = i.id
     LEFT JOIN recommendations_itemfacts f ON f.item_id = i.id
-    LEFT JOIN catalog_itemembedding e ON %(with_content)s AND e.item_id = i.id
-    WHERE NOT i.id = ANY(%(excluded)s::bigint[])
-      AND (%(anything)s
-           OR (i.available AND i.archived_at IS NULL AND (o.stock IS NULL OR o.stock > 0)))
+    LEFT JOIN catalog_itemembedding e ON %(with_vectors)s AND e.item_id = i.id
+    WHERE %(anything)s
+       OR (i.available AND i.archived_at IS NULL AND (o.stock IS NULL OR o.stock > 0))
+"""
+GATHER = f"{COLUMNS} FROM unnest(%(ids)s::bigint[]) AS pool (item_id) {JOINED}"
+# A statement of its own, for planning the search costs as much as running the other one.
+GATHER_WITH_NEAR = f"""
+    WITH near AS MATERIALIZED (
+        SELECT item_id FROM catalog_itemembedding
+        ORDER BY vector <#> %(query)s::halfvec LIMIT %(near)s
+    ), pool AS (
+        SELECT unnest(%(ids)s::bigint[]) AS item_id UNION SELECT item_id FROM near
+    )
+    {COLUMNS} FROM pool {JOINED}
 """
 
 
 def gather(
-    ids: Sequence[int],
+    ids: Iterable[int],
     *,
-    query: Vector | None,
-    excluded: Collection[int],
-    depth: Depth,
+    near: int = 0,
+    query: Vector | None = None,
+    excluded: Collection[int] = (),
     ignore_eligibility: bool = False,
 ) -> list[PoolItem]:
-    """The pool of a request: `ids`, what lies near `query`, what sells. Only what may be shown.
+    """The pool of a request: `ids`, and the `near` items nearest to `query`. Only what may be shown.
 
     One statement. Eligible is an item that is listed, in stock where stock is counted, and not
-    in `excluded`.
+    in `excluded`. Vectors come along when there is a `query` to compare them with.
     """
-    text = None if query is None else "[" + ",".join(map("{:.7g}".format, query.tolist())) + "]"
+    parameters: dict[str, object] = {
+        "ids": "{" + ",".join(map(str, ids)) + "}",
+        "with_vectors": query is not None,
+        "separator": SEPARATOR,
+        "anything": ignore_eligibility,
+    }
+    statement = GATHER
+    if near and query is not None:
+        statement = GATHER_WITH_NEAR
+        parameters["near"] = near
+        parameters["query"] = "[" + ",".join(map("{:.5g}".format, query.tolist())) + "]"
     with connection.cursor() as cursor:
-        cursor.execute(
-            GATHER,
-            {
-                "query": text,
-                "with_content": query is not None,
-                "ids": list(ids),
-                "excluded": list(excluded),
-                "near": depth.content,
-                "popular": depth.popular,
-                "trending": depth.trending,
-                "newest": depth.newest,
-                "separator": SEPARATOR,
-                "anything": ignore_eligibility,
-            },
-        )
-        return [PoolItem._make(row) for row in cursor.fetchall()]
+        cursor.execute(statement, parameters)
+        rows = map(PoolItem._make, cursor.fetchall())
+        return [item for item in rows if item.item_id not in excluded]

@@ -2,7 +2,7 @@
 
 from django.core.cache import cache
 
-from recommendations.pipeline.hydration import hydrate
+from recommendations.pipeline.candidates import gather
 from recommendations.values import EMPTY_LEDGER, RecommendationRequest, ServedItem, Slate
 from tenants.connection import connection
 
@@ -33,8 +33,8 @@ def static_items(request: RecommendationRequest) -> list[ServedItem]:
             },
         )
         ids = [item_id for (item_id,) in cursor.fetchall()]
-    hydrated = hydrate(ids)
-    return [hydrated.items[item_id] for item_id in ids if item_id in hydrated.items]
+    items = {item.item_id: item for item in gather(ids)}
+    return [items[item_id].served() for item_id in ids if item_id in items]
 
 
 def last_items(request: RecommendationRequest) -> list[ServedItem]:

@@ -5,120 +5,103 @@ score without a signal is the score less that signal's contributions.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from profiles.signals import Signal, SignalKind
+from recommendations.pipeline.arrays import half_vectors
 from recommendations.pipeline.candidates import PoolItem
-from recommendations.pipeline.memory import Memory, Vector, content_counts
+from recommendations.pipeline.memory import Content, Memory
 from recommendations.pipeline.ranking import RuleBook, own_amount, rule_amount
 from recommendations.scoring import OWNED_KINDS, Blend
 from recommendations.values import Entry, Ledger, SignalRef
 
+Entries = dict[int, list[Entry]]
 
-class LedgerBook:
-    """The ledgers of one request's items, written in two steps.
 
-    `add_history` needs no more than is known already, `add_content` the items' vectors. Between
-    the two `to_be_named` tells which titles a reason may need.
-    """
+def write_ledgers(
+    items: Sequence[PoolItem],
+    *,
+    signals: Sequence[Signal],
+    weights: Sequence[float],
+    memory: Memory,
+    content: Content | None,
+    blend: Blend,
+    rules: RuleBook,
+) -> dict[int, Ledger]:
+    """Every contribution to each of `items`, by item id. They share one table of signals."""
+    table = [SignalRef.of(signal) for signal in signals]
+    entries: Entries = {item.item_id: [] for item in items}
+    _add_history(entries, signals, weights, memory, blend)
+    if content is not None and blend.content:
+        _add_content(entries, items, content, blend)
+    _add_facts(entries, items, table, blend)
+    _add_rules(entries, items, table, rules)
+    return {item: Ledger(table, found) for item, found in entries.items()}
 
-    def __init__(
-        self,
-        items: Iterable[PoolItem],
-        *,
-        signals: Sequence[Signal],
-        weights: Sequence[float],
-        memory: Memory,
-        blend: Blend,
-        rules: RuleBook,
-    ) -> None:
-        self._items = {item.item_id: item for item in items}
-        self._entries: dict[int, list[Entry]] = {item: [] for item in self._items}
-        self._signals = signals
-        self._weights = weights
-        self._memory = memory
-        self._blend = blend
-        self._table = [SignalRef.of(signal) for signal in signals]
-        self._add_facts()
-        self._add_rules(rules)
-        self._add_history()
 
-    def ledgers(self) -> dict[int, Ledger]:
-        """The ledgers so far, by item."""
-        return {item: Ledger(self._table, entries) for item, entries in self._entries.items()}
+def _add_history(
+    entries: Entries,
+    signals: Sequence[Signal],
+    weights: Sequence[float],
+    memory: Memory,
+    blend: Blend,
+) -> None:
+    said: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
+    for index, (signal, weight) in enumerate(zip(signals, weights, strict=True)):
+        if not weight:
+            continue
+        said[signal.item].append((index, blend.neighbors * weight))
+        own = entries.get(signal.item)
+        if own is not None and (amount := own_amount(signal, weight, memory, blend)):
+            generator = "buy_again" if signal.kind in OWNED_KINDS else "revisit"
+            own.append((index, generator, amount))
+    if not blend.neighbors:
+        return
+    at = np.flatnonzero(np.isin(memory.items, np.fromiter(entries, np.int64, len(entries))))
+    for item, owner, similarity in zip(
+        memory.items[at].tolist(),
+        memory.owners[at].tolist(),
+        memory.weights[at].tolist(),
+        strict=True,
+    ):
+        found = entries[item]
+        for index, weight in said[memory.learned[owner]]:
+            found.append((index, "neighbors", weight * similarity))
 
-    def to_be_named(self, may_cite: frozenset[str]) -> set[int]:
-        """For each item, what the strongest citable contribution so far is about."""
-        table = self._table
-        named: set[int] = set()
-        for entries in self._entries.values():
-            best, strongest = None, 0.0
-            for index, _, amount in entries:
-                if amount > strongest and table[index].kind in may_cite:
-                    best, strongest = table[index].item_id, amount
-            if best is not None:
-                named.add(best)
-        return named
 
-    def add_content(self, vectors: Mapping[int, Vector], *, now: float) -> None:
-        """What each signal adds to the items with these vectors by being alike in content."""
-        heard = [
-            (index, self._blend.content * weight)
-            for index, (signal, weight) in enumerate(zip(self._signals, self._weights, strict=True))
-            if weight and signal.item in self._memory.vectors and content_counts(signal, now)
+def _add_content(
+    entries: Entries, items: Sequence[PoolItem], content: Content, blend: Blend
+) -> None:
+    embedded = [(item.item_id, item.vector) for item in items if item.vector is not None]
+    if not embedded:
+        return
+    likeness = half_vectors([vector for _, vector in embedded]) @ content.vectors.T
+    amounts = (likeness * (blend.content * content.weights)).tolist()
+    for (item, _), row in zip(embedded, amounts, strict=True):
+        entries[item] += [
+            (index, "content", amount) for index, amount in zip(content.indices, row, strict=True)
         ]
-        if not heard or not vectors or not self._blend.content:
-            return
-        theirs = np.stack([self._memory.vectors[self._signals[index].item] for index, _ in heard])
-        amounts = (np.stack(list(vectors.values())) @ theirs.T) * [weight for _, weight in heard]
-        for item, row in zip(vectors, amounts.tolist(), strict=True):
-            self._entries[item] += [
-                (index, "content", amount) for (index, _), amount in zip(heard, row, strict=True)
-            ]
 
-    def _add_history(self) -> None:
-        memory, blend = self._memory, self._blend
-        said: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
-        for index, (signal, weight) in enumerate(zip(self._signals, self._weights, strict=True)):
-            if not weight:
-                continue
-            said[signal.item].append((index, blend.neighbors * weight))
-            entries = self._entries.get(signal.item)
-            if entries is not None and (amount := own_amount(signal, weight, memory, blend)):
-                generator = "buy_again" if signal.kind in OWNED_KINDS else "revisit"
-                entries.append((index, generator, amount))
-        if not blend.neighbors:
-            return
-        served = np.fromiter(self._entries, np.int64, len(self._entries))
-        at = np.flatnonzero(np.isin(memory.items, served))
-        for item, owner, similarity in zip(
-            memory.items[at].tolist(),
-            memory.owners[at].tolist(),
-            memory.weights[at].tolist(),
-            strict=True,
+
+def _add_facts(
+    entries: Entries, items: Sequence[PoolItem], table: list[SignalRef], blend: Blend
+) -> None:
+    for item in items:
+        for kind, generator, amount in (
+            (SignalKind.POPULAR, "popularity", blend.popularity * item.popularity),
+            (SignalKind.TRENDING, "trend", blend.trend * item.trend),
         ):
-            entries = self._entries[item]
-            for index, weight in said[memory.learned[owner]]:
-                entries.append((index, "neighbors", weight * similarity))
+            if amount:
+                entries[item.item_id].append((len(table), generator, amount))
+                table.append(SignalRef(kind, item_id=item.item_id))
 
-    def _add_facts(self) -> None:
-        for item, entries in self._entries.items():
-            facts = self._items[item]
-            for kind, generator, amount in (
-                (SignalKind.POPULAR, "popularity", self._blend.popularity * facts.popularity),
-                (SignalKind.TRENDING, "trend", self._blend.trend * facts.trend),
-            ):
-                if amount:
-                    entries.append((self._index(SignalRef(kind, item_id=item)), generator, amount))
 
-    def _add_rules(self, rules: RuleBook) -> None:
-        for item, entries in self._entries.items():
-            for rule in rules.matching(self._items[item]):
-                index = self._index(SignalRef(SignalKind.RULE, name=rule.name))
-                entries.append((index, "rule", rule_amount(rule)))
-
-    def _index(self, ref: SignalRef) -> int:
-        self._table.append(ref)
-        return len(self._table) - 1
+def _add_rules(
+    entries: Entries, items: Sequence[PoolItem], table: list[SignalRef], rules: RuleBook
+) -> None:
+    for item in items:
+        for rule in rules.matching(item):
+            entries[item.item_id].append((len(table), "rule", rule_amount(rule)))
+            table.append(SignalRef(SignalKind.RULE, name=rule.name))

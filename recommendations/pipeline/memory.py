@@ -1,6 +1,6 @@
 """What training and embedding know about the items of a request's signals."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,14 +9,12 @@ import numpy.typing as npt
 from django.db import connection
 
 from profiles.signals import Signal, SignalKind
-from recommendations.pipeline.arrays import half_vector, integers, reals
+from recommendations.pipeline.arrays import Matrix, Vector, half_vectors, integers, lengths, reals
 
 CONTENT_WINDOW = timedelta(days=30)
 """Older events speak through the neighbors only: their vectors are not worth reading."""
 
 PAGE_KINDS = frozenset({SignalKind.CONTEXT_ITEM, SignalKind.CART_ITEM})
-
-Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +22,28 @@ class Memory:
     """What is known of the items of a request's signals.
 
     All their neighbors in three parallel arrays: `items[n]` goes with the item
-    `learned[owners[n]]` by `weights[n]`. `repeat` and `vectors` are keyed by item; only those
-    whose content counts have a vector.
+    `learned[owners[n]]` by `weights[n]`. `repeat` is keyed by item. `vectors` has a row for each
+    item whose content counts, in the order of `embedded`. `named` has external id and title.
     """
 
     learned: tuple[int, ...]
     owners: npt.NDArray[np.int64]
     items: npt.NDArray[np.int64]
-    weights: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float64]
     repeat: Mapping[int, float]
-    vectors: Mapping[int, Vector]
+    embedded: Mapping[int, int]
+    vectors: Matrix
+    named: Mapping[int, tuple[str, str]]
 
 
-NO_NEIGHBORS = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-EMPTY = Memory((), NO_NEIGHBORS[0], *NO_NEIGHBORS, {}, {})
+NOTHING: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+EMPTY = Memory((), NOTHING, NOTHING, np.zeros(0), {}, {}, np.zeros((0, 0)), {})
 
 RECALL = """
-    SELECT h.item_id, array_send(n.neighbor_ids), array_send(n.weights), n.repeat,
-           halfvec_send(e.vector)
+    SELECT i.id, i.external_id, i.title, array_send(n.neighbor_ids), array_send(n.weights),
+           n.repeat, halfvec_send(e.vector)
     FROM unnest(%s::bigint[], %s::boolean[]) AS h (item_id, with_content)
+    JOIN catalog_item i ON i.id = h.item_id
     LEFT JOIN recommendations_itemneighbors n ON n.item_id = h.item_id AND n.ranker_id = %s
     LEFT JOIN catalog_itemembedding e ON h.with_content AND e.item_id = h.item_id
 """
@@ -56,43 +57,62 @@ def content_counts(signal: Signal, now: float) -> bool:
 def recall(
     signals: Sequence[Signal], *, ranker_version: int | None, now: float, content: bool
 ) -> Memory:
-    """Neighbors and vectors of the signals' items. One query, whatever their number."""
+    """Names, neighbors and vectors of the signals' items. One query, whatever their number."""
     wanted: dict[int, bool] = {}
     for signal in signals:
         counts = content and content_counts(signal, now)
         wanted[signal.item] = wanted.get(signal.item, False) or counts
     if not wanted:
         return EMPTY
-    rows: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]] = []
-    repeat: dict[int, float] = {}
-    vectors: dict[int, Vector] = {}
     with connection.cursor() as cursor:
         cursor.execute(RECALL, [list(wanted), list(wanted.values()), ranker_version])
-        for item_id, ids, weights, how_readily, vector in cursor.fetchall():
-            if ids is not None:
-                rows.append((integers(ids), reals(weights)))
-                repeat[item_id] = how_readily
-            if vector is not None:
-                vectors[item_id] = half_vector(vector)
-    if not rows:
-        return Memory((), NO_NEIGHBORS[0], *NO_NEIGHBORS, {}, vectors)
+        rows = cursor.fetchall()
+    learned = [row for row in rows if row[3] is not None]
+    embedded = [row for row in rows if row[6] is not None]
+    ids = [row[3] for row in learned]
     return Memory(
-        learned=tuple(repeat),
-        owners=np.repeat(np.arange(len(rows)), [len(items) for items, _ in rows]),
-        items=np.concatenate([items for items, _ in rows]),
-        weights=np.concatenate([weights for _, weights in rows]),
-        repeat=repeat,
-        vectors=vectors,
+        learned=tuple(row[0] for row in learned),
+        owners=np.repeat(np.arange(len(learned)), lengths(ids)),
+        items=integers(ids),
+        weights=reals([row[4] for row in learned]),
+        repeat={row[0]: row[5] for row in learned},
+        embedded={row[0]: position for position, row in enumerate(embedded)},
+        vectors=half_vectors([row[6] for row in embedded]) if embedded else EMPTY.vectors,
+        named={row[0]: (row[1], row[2]) for row in rows},
     )
 
 
-def weighted_sum(
-    vectors: Mapping[int, Vector], weights: Iterable[tuple[int, float]]
-) -> Vector | None:
-    """The sum of weight * vector over items; None when there is nothing to sum.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The signals that speak by content: their index and weight, and the rows of their vectors.
 
-    Inner products with it are the sum of the items' own inner products, which is what lets a
-    nearest-neighbor search keep an exact ledger.
+    `query` is the weighted sum of the vectors. Inner products with it are the sums of the
+    signals' own inner products, which is what lets a nearest-neighbor search keep an exact ledger.
     """
-    parts = [weight * vectors[item] for item, weight in weights if item in vectors and weight]
-    return np.sum(parts, axis=0) if parts else None
+
+    indices: list[int]
+    weights: Vector
+    vectors: Matrix
+
+    @property
+    def query(self) -> Vector:
+        return np.asarray(self.weights @ self.vectors)
+
+
+def content_of(
+    signals: Sequence[Signal], weights: Sequence[float], memory: Memory, *, now: float
+) -> Content | None:
+    """What of the signals speaks by content; None when nothing does."""
+    heard = [
+        (index, weight, memory.embedded[signal.item])
+        for index, (signal, weight) in enumerate(zip(signals, weights, strict=True))
+        if weight and signal.item in memory.embedded and content_counts(signal, now)
+    ]
+    if not heard:
+        return None
+    rows = [row for _, _, row in heard]
+    return Content(
+        [index for index, _, _ in heard],
+        np.array([weight for _, weight, _ in heard]),
+        memory.vectors[rows],
+    )

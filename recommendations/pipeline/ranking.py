@@ -2,13 +2,14 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from profiles.signals import Signal, SignalKind
-from recommendations.pipeline.candidates import SEPARATOR, PoolItem
-from recommendations.pipeline.memory import Memory
+from recommendations.pipeline.arrays import half_vectors
+from recommendations.pipeline.candidates import PoolItem
+from recommendations.pipeline.memory import Content, Memory
 from recommendations.scoring import OWNED_KINDS, Blend, ScoringParams, signal_weights
 from recommendations.values import Candidate, Rule
 
@@ -46,6 +47,15 @@ def neighbor_scores(
     return dict(zip(items.tolist(), (sums * blend.neighbors).tolist(), strict=True))
 
 
+def content_scores(pool: Sequence[PoolItem], content: Content | None, blend: Blend) -> Scores:
+    """How alike each item of the pool is to what the signals are about."""
+    embedded = [(item.item_id, item.vector) for item in pool if item.vector is not None]
+    if content is None or not embedded or not blend.content:
+        return {}
+    alike = half_vectors([vector for _, vector in embedded]) @ (blend.content * content.query)
+    return dict(zip([item for item, _ in embedded], alike.tolist(), strict=True))
+
+
 def own_scores(
     signals: Sequence[Signal], weights: Sequence[float], memory: Memory, blend: Blend
 ) -> Scores:
@@ -79,12 +89,13 @@ def rank(
     *,
     neighbors: Scores,
     own: Scores,
+    content: Scores,
     blend: Blend,
     rules: "RuleBook",
 ) -> list[Candidate]:
     """Score the pool and order it, best first; ties by id. Excluded items are left out."""
     scored = []
-    by_popularity, by_trend, by_content = blend.popularity, blend.trend, blend.content
+    by_popularity, by_trend = blend.popularity, blend.trend
     for item in pool:
         item_id = item[0]
         score = (
@@ -92,7 +103,7 @@ def rank(
             + own.get(item_id, 0.0)
             + by_popularity * item.popularity
             + by_trend * item.trend
-            + by_content * item.content
+            + content.get(item_id, 0.0)
         )
         pinned = False
         for rule in rules.matching(item):
@@ -121,10 +132,16 @@ class RuleBook:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._none = not rules
-        self._by_item = self._index(rules, lambda rule: rule.item_id)
-        rest = [rule for rule in rules if rule.item_id is None]
-        self._by_brand = self._index(rest, lambda rule: rule.brand)
-        self._by_category = self._index([r for r in rest if not r.brand], lambda r: r.category)
+        self._by_item: dict[int, list[Rule]] = {}
+        self._by_brand: dict[str, list[Rule]] = {}
+        self._by_category: dict[str, list[Rule]] = {}
+        for rule in rules:
+            if rule.item_id is not None:
+                self._by_item.setdefault(rule.item_id, []).append(rule)
+            elif rule.brand:
+                self._by_brand.setdefault(rule.brand, []).append(rule)
+            else:
+                self._by_category.setdefault(rule.category, []).append(rule)
 
     def matching(self, item: PoolItem) -> Sequence[Rule]:
         """The rules that the item matches, in no particular order."""
@@ -132,18 +149,10 @@ class RuleBook:
             return ()
         found = [*self._by_item.get(item.item_id, ()), *self._by_brand.get(item.brand, ())]
         if self._by_category:
-            for category in item.path.split(SEPARATOR):
-                found += self._by_category.get(category, ())
+            for category, rules in self._by_category.items():
+                # A cheap no for most; `matches` asks for the whole name below.
+                if category in item.path:
+                    found += rules
         if not found:
             return ()
         return [r for r in found if r.matches(item.item_id, item.category_path, item.brand)]
-
-    @staticmethod
-    def _index(
-        rules: Iterable[Rule], key: Callable[[Rule], Hashable]
-    ) -> Mapping[Hashable, list[Rule]]:
-        index: dict[Hashable, list[Rule]] = {}
-        for rule in rules:
-            if value := key(rule):
-                index.setdefault(value, []).append(rule)
-        return index
