@@ -30,7 +30,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One storefront. `theme` names its colors and type in the style sheet."""
+    """One storefront. `theme` names its colors and type in the style sheet, and its mark."""
 
     schema: str
     name: str
@@ -39,6 +39,11 @@ class Store:
     tagline: str
     welcome: str
     words: Words
+
+    @property
+    def mark(self) -> str:
+        """The static file of the store's mark."""
+        return f"demo/mark-{self.theme}.svg"
 
 
 SHOP = Store(

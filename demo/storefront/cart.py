@@ -13,6 +13,7 @@ from demo.storefront.events import note_events
 from demo.storefront.tiles import Tile, tile_of
 from demo.storefront.visitor import Visitor, keep, kept
 from demo.storefront.words import may_be_bought, offer_of, price_text
+from profiles.ingest import OutcomeStatus
 
 MAX_LINES = 50
 MAX_PIECES = 99
@@ -114,9 +115,10 @@ def most_pieces(item: Item) -> int:
 def place_order(request: HttpRequest, visitor: Visitor, cart: Cart, *, order_id: str) -> None:
     """Record what can be bought of the cart as purchases, and take it out of the cart.
 
-    Sent twice with one `order_id`, it is one order.
+    Sent twice with one `order_id`, it is one order. A line that cannot be recorded, as that of an
+    item deleted this very moment, stays in the cart and is no part of the order.
     """
-    note_events(
+    outcomes = note_events(
         visitor,
         [
             {
@@ -131,13 +133,18 @@ def place_order(request: HttpRequest, visitor: Visitor, cart: Cart, *, order_id:
             for line in cart.to_buy
         ],
     )
-    bought = {line.item.external_id for line in cart.to_buy}
+    recorded = [
+        line
+        for line, outcome in zip(cart.to_buy, outcomes, strict=True)
+        if outcome.status != OutcomeStatus.REFUSED
+    ]
+    bought = {line.item.external_id for line in recorded}
     keep(
         request,
         cart={name: entry for name, entry in _entries(request).items() if name not in bought},
         order={
             "number": order_id[-6:].upper(),
-            "total": cart.total,
+            "total": Cart(tuple(recorded)).total,
             "lines": [
                 {
                     "title": line.item.title,
@@ -145,7 +152,7 @@ def place_order(request: HttpRequest, visitor: Visitor, cart: Cart, *, order_id:
                     "quantity": line.quantity,
                     "price": line.price_text,
                 }
-                for line in cart.to_buy
+                for line in recorded
             ],
         },
     )

@@ -57,10 +57,10 @@ class OfferWords:
 
 
 def price_text(amount: Decimal, currency: str) -> str:
-    """Such as `€24.90`, `CHF 24.90`, or `Free`."""
+    """Such as `€24.90`, `CHF 1,240.00`, or `Free`."""
     if amount == 0:
         return "Free"
-    text = amount_text(amount, currency)
+    text = f"{Decimal(amount_text(amount, currency)):,}"
     symbol = SYMBOLS.get(currency)
     return f"{symbol}{text}" if symbol else f"{currency} {text}"
 

@@ -207,12 +207,12 @@ def test_prices_and_stock_are_those_of_the_offer_just_read(tab: Browser) -> None
     assert "−25 %" in tile
 
     Offer.objects.filter(item=item).update(price=Decimal("1200"), sale_price=None, stock=80)
-    assert "€1200.00" in tab.page().tiles["Lamp"]
-    assert "€1200.00 In stock" in tab.page("/items/lamp/").text
+    assert "€1,200.00" in tab.page().tiles["Lamp"]
+    assert "€1,200.00 In stock" in tab.page("/items/lamp/").text
 
     Offer.objects.filter(item=item).update(currency="CHF", stock=0)
     page = tab.page("/items/lamp/")
-    assert "CHF 1200.00 Sold out" in page.text
+    assert "CHF 1,200.00 Sold out" in page.text
     assert "Add to cart" not in page.text
     assert tab.page().tiles == {}
 

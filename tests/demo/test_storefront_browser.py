@@ -3,9 +3,12 @@
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_opener
 
 import pytest
 from django.contrib.staticfiles.handlers import StaticFilesHandler
@@ -18,7 +21,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, 
 from demo.loading import load_store
 from tenants.closing import close_tenant
 from tenants.models import Tenant
-from tests.demo.small_store import small_data, small_store
+from tests.demo.small_store import CAMPER, COOK, REFUSER, small_data, small_store
 
 pytestmark = pytest.mark.browser
 
@@ -115,6 +118,24 @@ def opened(
 def store_page(chromium: Browser, address: str) -> Iterator[Page]:
     with opened(chromium, address) as page:
         yield page
+
+
+def session(address: str) -> Callable[..., str]:
+    """Reads the store's pages as one browser without script would: (path, form fields) -> HTML."""
+    opener = build_opener(HTTPCookieProcessor(), ProxyHandler({}))
+    port = address.rsplit(":", 1)[1]
+
+    def read(path: str, fields: dict[str, str] | None = None) -> str:
+        request = Request(  # a server of the test's own
+            f"http://127.0.0.1:{port}{path}",
+            data=None if fields is None else urlencode(fields).encode(),
+            headers={"Host": f"{STORE.host}:{port}"},
+        )
+        with opener.open(request, timeout=15) as answer:
+            page: str = answer.read().decode()
+        return page
+
+    return read
 
 
 def shop_as(page: Page, name: str) -> None:
@@ -279,6 +300,24 @@ def test_every_page_fits_a_phone(chromium: Browser, address: str) -> None:
         for path in ("/", item, "/cart/", "/departments/kitchen/", "/shoppers/"):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0], path
+
+
+def test_shoppers_at_the_same_time_each_see_their_own_page(address: str) -> None:
+    names = {CAMPER: "Cora Number0", COOK: "Kit Number1", REFUSER: "Cora Number2"}
+
+    def visit(shopper: str) -> list[str]:
+        """Who the pages say is shopping, ten times in one session."""
+        read = session(address)
+        token = re.search(r'name="csrf-token" content="(\w+)"', read("/"))
+        assert token
+        read("/shoppers/choose/", {"shopper": shopper, "csrfmiddlewaretoken": token[1]})
+        return [
+            name for _ in range(10) for name in re.findall("<strong>Shopping as ([^<]+)", read("/"))
+        ]
+
+    with ThreadPoolExecutor(6) as pool:
+        seen = list(pool.map(visit, [*names, *names]))
+    assert seen == [[names[shopper]] * 10 for shopper in [*names, *names]]
 
 
 def test_without_script_everything_still_works(chromium: Browser, address: str) -> None:

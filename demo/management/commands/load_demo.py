@@ -15,6 +15,7 @@ from django.utils import timezone
 from demo.credentials import give_access, write_file
 from demo.marks import DemoNotLoaded, is_loaded
 from demo.stores import STORES, Store
+from tenants.errors import DomainError
 
 
 class Command(BaseCommand):
@@ -34,7 +35,7 @@ class Command(BaseCommand):
                     if not is_loaded(store):
                         self.stdout.write(f"{store.name}:")
                         self._load(store)
-                except DemoNotLoaded as error:
+                except (DemoNotLoaded, DomainError) as error:
                     raise CommandError(str(error)) from error
                 access.append(give_access(store, port=options["port"]))
             write_file(access, port=options["port"])
