@@ -5,7 +5,9 @@ import os
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
-from django.core.wsgi import get_wsgi_application
 
 settings.ROOT_URLCONF = "bench.urls"
-application = get_wsgi_application()
+
+from config.wsgi import application
+
+__all__ = ["application"]

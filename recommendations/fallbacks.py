@@ -26,4 +26,4 @@ class Fallback(StrEnum):
 def note_fallback(layer: Fallback) -> None:
     """Count and log that a layer was out; call it where its exception is caught."""
     FALLBACKS.labels(layer=layer).inc()
-    logger.exception("Served without %s", layer)
+    logger.error("Served without %s", layer, exc_info=True)

@@ -162,7 +162,7 @@ def _write(entries: Iterable[bytes]) -> None:
 def _decision(
     entry: dict[str, Any], items: dict[int, tuple[str, str]], shoppers: set[int]
 ) -> Decision:
-    signals = [_signal(*signal, items=items) for signal in entry["signals"]]
+    signals = [_signal(signal, items) for signal in entry["signals"]]
     return Decision(
         id=entry["id"],
         placement=entry["placement"],
@@ -187,16 +187,8 @@ def _decision(
     )
 
 
-def _signal(
-    kind: str,
-    item_id: int | None,
-    event_id: int | None,
-    at: float | None,
-    events: int,
-    name: str | None,
-    *,
-    items: dict[int, tuple[str, str]],
-) -> dict[str, Any]:
+def _signal(stored: list[Any], items: dict[int, tuple[str, str]]) -> dict[str, Any]:
+    kind, item_id, event_id, at, events, name = stored
     external_id, title = items.get(item_id or 0, (None, None))
     return {
         "kind": kind,

@@ -1,4 +1,4 @@
-"""Slates and decisions in the form that the API answers. Plain dictionaries: this is the hot path."""
+"""Slates and decisions as the API answers them. Plain dictionaries: this is the hot path."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -66,15 +66,15 @@ def _actions(item: ServedItem, slate: Slate) -> list[dict[str, Any]]:
     actions: list[dict[str, Any]] = []
     if item.address:
         actions.append({"type": "view", "href": item.address, "method": "GET"})
-    for kind in ("add_to_cart", "dismiss"):
-        actions.append(
-            {
-                "type": kind,
-                "href": "/api/v1/events",
-                "method": "POST",
-                "body": {"kind": kind, "item": item.external_id, "decision": decision},
-            }
-        )
+    actions += [
+        {
+            "type": kind,
+            "href": "/api/v1/events",
+            "method": "POST",
+            "body": {"kind": kind, "item": item.external_id, "decision": decision},
+        }
+        for kind in ("add_to_cart", "dismiss")
+    ]
     actions.append(
         {"type": "why", "href": f"/api/v1/recommendations/{decision}/why", "method": "GET"}
     )

@@ -121,7 +121,7 @@ GATHER_WITH_NEAR = f"""
         SELECT unnest(%(ids)s::bigint[]) AS item_id UNION SELECT item_id FROM near
     )
     {COLUMNS} FROM pool {JOINED}
-"""
+"""  # noqa: S608  # made of the constants above
 
 
 def gather(
@@ -132,12 +132,13 @@ def gather(
     excluded: Collection[int] = (),
     ignore_eligibility: bool = False,
 ) -> list[PoolItem]:
-    """The pool of a request: `ids`, and the `near` items nearest to `query`. Only what may be shown.
+    """The pool of a request: `ids`, and the `near` items nearest to `query`, as far as they may be
+    shown.
 
     One statement. Eligible is an item that is listed, in stock where stock is counted, and not
     in `excluded`. Vectors come along when there is a `query` to compare them with.
     """
-    parameters: dict[str, object] = {
+    parameters: dict[str, str | int | bool] = {
         "ids": "{" + ",".join(map(str, ids)) + "}",
         "with_vectors": query is not None,
         "separator": SEPARATOR,

@@ -58,7 +58,10 @@ def explain(
     """
     for position, contribution in enumerate(ledger):
         signal = contribution.signal
-        if contribution.amount <= 0 or signal.kind not in policy.may_cite:
+        # A pin adds nothing to the score, and is why the item is shown all the same.
+        pinned = contribution.generator == "rule" and contribution.amount == 0
+        counts = contribution.amount > 0 or pinned
+        if not counts or signal.kind not in policy.may_cite:
             continue
         words = WORDS[contribution.generator].get(SignalKind(signal.kind))
         if words is None:
