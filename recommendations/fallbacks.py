@@ -1,6 +1,7 @@
 """Which layers can be out, and how that is noted: in the log, a counter and the decision."""
 
 import logging
+import sys
 from enum import StrEnum
 
 from prometheus_client import Counter
@@ -26,4 +27,4 @@ class Fallback(StrEnum):
 def note_fallback(layer: Fallback) -> None:
     """Count and log that a layer was out; call it where its exception is caught."""
     FALLBACKS.labels(layer=layer).inc()
-    logger.error("Served without %s", layer, exc_info=True)
+    logger.error("Served without %s", layer, exc_info=sys.exception())
