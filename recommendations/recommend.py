@@ -157,7 +157,8 @@ class _Scoring:
             diversity=request.placement.diversity,
         )
         by_id = {item.item_id: item for item in pool}
-        return self._explained([by_id[candidate.item_id] for candidate in picked]), ranked
+        pins = {candidate.item_id for candidate in picked if candidate.pinned}
+        return self._explained([by_id[c.item_id] for c in picked], pins), ranked
 
     def _pool(
         self, ids: Collection[int], *, near: int, excluded: Collection[int]
@@ -178,16 +179,17 @@ class _Scoring:
                 self.content = None
         return gather(sorted(ids), ignore_eligibility=anything)
 
-    def _explained(self, items: Sequence[PoolItem]) -> list[ServedItem]:
+    def _explained(self, items: Sequence[PoolItem], pins: Collection[int]) -> list[ServedItem]:
         """The items with their ledgers, and the reasons that these give."""
         ledgers = self.ledgers(items)
         policy, named = self.request.policy, self.memory.named
-        return [
-            item.served(
-                ledgers[item.item_id], explain(ledgers[item.item_id], policy=policy, named=named)
-            )
-            for item in items
-        ]
+        served = []
+        for item in items:
+            ledger = ledgers[item.item_id]
+            pinned = item.item_id in pins
+            reason = explain(ledger, policy=policy, named=named, pinned=pinned)
+            served.append(item.served(ledger, reason))
+        return served
 
     def ledgers(self, items: Sequence[PoolItem]) -> dict[int, Ledger]:
         """Every contribution to each item, the strongest first."""

@@ -49,19 +49,26 @@ WORDS: Mapping[str, Mapping[SignalKind, str]] = {
 
 
 def explain(
-    ledger: Ledger, *, policy: Policy, named: Mapping[int, tuple[str, str]]
+    ledger: Ledger,
+    *,
+    policy: Policy,
+    named: Mapping[int, tuple[str, str]],
+    pinned: bool = False,
 ) -> Reason | None:
     """The reason for an item: its strongest contribution that may be cited and can be worded.
+
+    A `pinned` item is shown because the shop wants it, so that is what its reason says.
 
     None when nothing may be cited; better no reason than one that is not the truth. `ledger` is
     ordered from the strongest down, `named` holds external id and title of items a reason may name.
     """
+    if pinned and SignalKind.RULE in policy.may_cite:
+        # A pin adds nothing to the score, and is why the item is on top all the same.
+        pin = next(n for n, (_, generator, _) in enumerate(ledger.entries) if generator == "rule")
+        return Reason(SignalKind.RULE, WORDS["rule"][SignalKind.RULE], (pin,))
     for position, contribution in enumerate(ledger):
         signal = contribution.signal
-        # A pin adds nothing to the score, and is why the item is shown all the same.
-        pinned = contribution.generator == "rule" and contribution.amount == 0
-        counts = contribution.amount > 0 or pinned
-        if not counts or signal.kind not in policy.may_cite:
+        if contribution.amount <= 0 or signal.kind not in policy.may_cite:
             continue
         words = WORDS[contribution.generator].get(SignalKind(signal.kind))
         if words is None:

@@ -3,11 +3,22 @@
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from catalog.tasks import embed_changed_items
 from profiles.consent import record_consent
-from profiles.models import EventKind, Purpose, Shopper
+from profiles.identity import ShopperRef
+from profiles.models import Event, EventKind, Purpose, Shopper
+from profiles.policy import set_signal_policy
+from profiles.signals import SignalKind
+from profiles.state import rebuild_states
+from recommendations.context import build_request
+from recommendations.models import MerchandisingRule
+from recommendations.recommend import ledgers_of, recommend
+from tenants.models import Tenant
+from tenants.tasks import current_schema
 from tests.conftest import ApiClient
 from tests.make import make_event, make_item, make_shopper
 from tests.shop import planted_shop
@@ -180,3 +191,75 @@ def test_a_shop_without_any_event_shows_its_newest_items(api: ApiClient) -> None
     make_item(title="Older")
     make_item(title="Newer")
     assert set(titles(slate(api))) == {"Older", "Newer"}
+
+
+def test_a_rule_shows_in_the_reason_as_what_it_is(api: ApiClient) -> None:
+    shop = planted_shop()
+    shopper = make_shopper()
+    make_event(shopper, shop.camping[0], EventKind.PURCHASE)
+    assert titles(slate(api, shopper=shopper.external_id))[0] == "Sleeping bag"
+
+    pan, knife = shop.kitchen[:2]
+    MerchandisingRule.objects.create(name="Pan week", kind="pin", item=pan)
+    MerchandisingRule.objects.create(name="Knives up", kind="boost", item=knife, amount=5)
+    MerchandisingRule.objects.create(name="No bags", kind="exclude", item=shop.camping[1])
+    body = slate(api, shopper=shopper.external_id, limit=12)
+    assert titles(body)[:2] == ["Frying pan", "Chef's knife"]
+    assert "Sleeping bag" not in titles(body)
+    assert {item["reason"]["text"] for item in body["items"][:2]} == {"Featured by the shop"}
+    why = api.get(f"/api/v1/recommendations/{body['decision']}/why").json()
+    knives = {e["signal"]["name"]: e["amount"] for e in why["items"][1]["ledger"]}
+    assert knives["Knives up"] == 5
+
+
+def test_a_signal_that_may_not_rank_changes_nothing_and_one_that_may_not_be_cited_is_not_named(
+    api: ApiClient,
+) -> None:
+    shop = planted_shop()
+    shopper = make_shopper()
+    make_event(shopper, shop.camping[0], EventKind.PURCHASE)
+    assert reason_of(api, shopper, "Sleeping bag") == "Because you bought Tent"
+
+    set_signal_policy(SignalKind.PURCHASE, may_rank=True, may_cite=False)
+    assert titles(slate(api, shopper=shopper.external_id))[0] == "Sleeping bag"
+    assert "Tent" not in (reason_of(api, shopper, "Sleeping bag") or "")
+
+    set_signal_policy(SignalKind.PURCHASE, may_rank=False, may_cite=True)
+    why = api.get(
+        f"/api/v1/recommendations/{slate(api, shopper=shopper.external_id)['decision']}/why"
+    ).json()
+    kinds = {e["signal"]["kind"] for item in why["items"] for e in item["ledger"]}
+    assert "purchase" not in kinds
+
+
+def test_removing_a_cited_signal_lowers_the_score_by_its_contribution(tenant: Tenant) -> None:
+    shop = planted_shop()
+    embed_changed_items(current_schema())
+    shopper = make_shopper("remover")
+    for item, kind in (
+        (shop.camping[0], EventKind.PURCHASE),
+        (shop.camping[3], EventKind.VIEW),
+        (shop.kitchen[2], EventKind.VIEW),
+    ):
+        make_event(shopper, item, kind)
+    ref = ShopperRef(known="remover")
+    now = timezone.now()
+    before = recommend(build_request("home", shopper=ref, limit=12, now=now))
+    checked = 0
+    for served in before.items:
+        if served.reason is None or served.reason.kind not in EventKind.values:
+            continue
+        signal = served.ledger[served.reason.cited[0]].signal
+        said = sum(c.amount for c in served.ledger if c.signal == signal)
+        with transaction.atomic():
+            events = Event.stored.filter(shopper=shopper, kind=signal.kind, item=signal.item_id)
+            assert events.filter(pk=signal.event_id).exists()
+            events.delete()
+            rebuild_states([shopper.pk])
+            without = build_request("home", shopper=ref, limit=12, now=now)
+            after = ledgers_of(without, [served.item_id])[served.item_id]
+            transaction.set_rollback(True)
+        assert said > 0
+        assert served.score - after.score == pytest.approx(said, abs=1e-9)
+        checked += 1
+    assert checked >= 2
