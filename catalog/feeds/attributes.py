@@ -28,6 +28,9 @@ MAX_LIST_VALUES: Final = 200
 _VALUES_IN_PAIR: Final = "|"
 
 
+EXACT_INTEGERS = 2**53  # beyond it a float does not tell neighboring integers apart
+
+
 def read_attributes(reading: RowReading, defaults: FeedDefaults) -> dict[str, AttributeValue]:
     """The attributes of a row by name; of two with one name the single column goes first."""
     attributes: dict[str, AttributeValue] = {}
@@ -57,7 +60,7 @@ def read_attributes(reading: RowReading, defaults: FeedDefaults) -> dict[str, At
 
 def _parse_attribute(raw: object, *, type_: str, defaults: FeedDefaults) -> AttributeValue:
     if type_ == "number":
-        return _to_float(parse_number(raw, decimal_comma=defaults.decimal_comma))
+        return _to_number(parse_number(raw, decimal_comma=defaults.decimal_comma))
     if type_ == "boolean":
         return parse_boolean(raw)
     if type_ == "list" and not isinstance(raw, list):
@@ -65,15 +68,16 @@ def _parse_attribute(raw: object, *, type_: str, defaults: FeedDefaults) -> Attr
     if isinstance(raw, bool):
         return raw
     if isinstance(raw, Decimal):
-        return _to_float(raw)
+        return _to_number(raw)
     return _parse_list(raw) if isinstance(raw, list) else parse_limited(raw, MAX_TEXT_CHARS)
 
 
-def _to_float(number: Decimal) -> float:
+def _to_number(number: Decimal) -> float:
+    """A whole number stays one: a shopper reads "30 liters", not "30.0 liters"."""
     value = float(number)
     if not math.isfinite(value):
         raise BadValue(FeedErrorCode.INVALID_NUMBER, "The number is out of range.")
-    return value
+    return int(value) if value.is_integer() and abs(value) < EXACT_INTEGERS else value
 
 
 def _parse_list(raw: list[object]) -> list[str]:

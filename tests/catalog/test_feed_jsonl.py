@@ -53,6 +53,7 @@ def test_keys_are_mapped_like_columns() -> None:
     ).item
     assert item.price == Decimal("49.95")
     assert item.attributes == {"pages": 6.0, "type": "laser"}
+    assert isinstance(item.attributes["pages"], int), "six pages, not 6.0"
 
 
 @pytest.mark.parametrize(
