@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from catalog.models import Item
-from tenants.settled import unsettle
+from tenants.settled import SettledQuerySet, unsettle
 
 M = TypeVar("M", bound=models.Model)
 
@@ -234,6 +234,8 @@ class SignalPolicy(models.Model):
     signal_kind = models.CharField(max_length=30, unique=True)
     may_rank = models.BooleanField(default=True, help_text="It may move items up or down.")
     may_cite = models.BooleanField(default=True, help_text="A reason may name it to the shopper.")
+
+    objects = models.Manager.from_queryset(SettledQuerySet)()
 
     class Meta:
         ordering = ["signal_kind"]

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from catalog.models import Item
 from profiles.models import Shopper
-from tenants.settled import unsettle
+from tenants.settled import SettledQuerySet, unsettle
 
 DECISION_RETENTION = timedelta(days=90)
 
@@ -59,6 +59,8 @@ class Placement(PartOfPlacementSettings):
     )
     active = models.BooleanField(default=True)
 
+    objects = models.Manager.from_queryset(SettledQuerySet)()
+
     class Meta:
         ordering = ["code"]
 
@@ -66,7 +68,7 @@ class Placement(PartOfPlacementSettings):
         return self.code
 
 
-class MerchandisingRuleQuerySet(models.QuerySet["MerchandisingRule"]):
+class MerchandisingRuleQuerySet(SettledQuerySet["MerchandisingRule"]):
     def not_over(self, now: datetime) -> Self:
         """In force now, or going to be."""
         return self.filter(Q(ends_at=None) | Q(ends_at__gt=now), active=True)

@@ -63,8 +63,9 @@ def find_key_holder(text: str) -> KeyHolder | None:
 
 def _look_up(digest: str) -> KeyHolder | None:
     key = ApiKey.objects.filter(digest=digest).usable().first()
-    if key is None or not key.mark_used(timezone.now()):
+    if key is None:
         return None
+    key.mark_used(timezone.now())
     return KeyHolder(key.pk, key.name, frozenset(key.scopes), key.requests_per_minute)
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import connection, models
 from django_tenants.models import DomainMixin, TenantMixin
 from django_tenants.utils import get_public_schema_name, schema_context
 
@@ -112,7 +112,11 @@ class ApiKey(models.Model):
     def revoked(self) -> bool:
         return self.revoked_at is not None
 
-    def mark_used(self, now: datetime) -> bool:
-        """Note the use; False if the key has been revoked meanwhile."""
-        usable = type(self).objects.filter(pk=self.pk).usable()
-        return bool(usable.update(last_used_at=now))
+    def mark_used(self, now: datetime) -> None:
+        """Note the use, unless somebody is just changing the key: a request waits for nobody."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE tenants_apikey SET last_used_at = %s WHERE id = (SELECT id"
+                " FROM tenants_apikey WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED)",
+                [now, self.pk],
+            )

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from django.core.cache import cache
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, models, transaction
 from django_tenants.utils import schema_context
 
 from tenants.connection import connection, tenant_id
@@ -25,6 +25,7 @@ from tenants.connection import connection, tenant_id
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+M = TypeVar("M", bound=models.Model)
 
 MOST_KEPT = 20_000
 """Values in one process; beyond it all are dropped and read again as they are needed."""
@@ -98,6 +99,23 @@ def unsettle() -> None:
     _renew(schema)
     if connection.in_atomic_block:
         transaction.on_commit(lambda: _renew(schema))
+
+
+class SettledQuerySet(models.QuerySet[M]):
+    """Rows of which settled values are made: changing many of them at once is noticed, too.
+
+    Their model calls `unsettle` where one of them is saved or deleted.
+    """
+
+    def update(self, **values: Any) -> int:
+        changed = super().update(**values)
+        unsettle()
+        return changed
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        deleted = super().delete()
+        unsettle()
+        return deleted
 
 
 def _renew(schema: str) -> None:

@@ -4,18 +4,21 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache
+from django.test import Client
 from django_redis import get_redis_connection
 from django_tenants.utils import schema_context
 
+from recommendations.models import Decision
 from recommendations.pipeline import last_resort
 from tenants.closing import close_tenant
+from tenants.connection import connection
 from tenants.hosts import find_tenant
 from tenants.models import Tenant
 from tenants.opening import open_tenant
 from tests.staff import sign_in
 from tests.walls.addresses import every_address
 from tests.walls.planting import Planted, plant
-from tests.walls.test_addresses import CALLS, browse, call
+from tests.walls.test_addresses import CALLS, browse, call, told_by
 from tests.walls.test_tasks import arguments, run, tenant_tasks
 
 Pair = tuple[Planted, Planted]
@@ -132,6 +135,11 @@ def test_a_tenant_of_the_same_name_inherits_nothing(planted: Pair) -> None:
     first = open_tenant(schema_name="again", name="First", host="again.localhost")
     gone = plant(first, first_id=5)
     assert call(gone.key, gone.host, ("GET", "api/v1/recommendations"), gone)[0] == 200
+    anonymous = Client().get(
+        "/api/v1/recommendations?placement=home",
+        headers={"Host": gone.host, "Authorization": f"Bearer {gone.key}"},
+    )
+    assert gone.marker in told_by(anonymous)
     close_tenant(first)
 
     open_tenant(schema_name="again", name="Second", host="again.localhost")
@@ -139,7 +147,9 @@ def test_a_tenant_of_the_same_name_inherits_nothing(planted: Pair) -> None:
     assert (status, '"invalid_key"' in text) == (401, True)
     run("recommendations.tasks.write_buffered_decisions", "again")
     with schema_context("again"):
-        from recommendations.models import Decision  # noqa: PLC0415
-
         assert not Decision.objects.exists()
-    assert not [place for place in last_resort._remembered if place[0] == "again"]
+    second = find_tenant("again.localhost")
+    assert second is not None
+    connection.set_tenant(second)
+    assert last_resort._remembered.get(last_resort._place("home")) is None
+    connection.set_schema_to_public()
