@@ -63,7 +63,8 @@ def remember(slate: Slate) -> None:
     place = _place(slate.placement)
     now = time.monotonic()
     kept_at, kept = _remembered.get(place, (0.0, ()))
-    if len(kept) < len(slate.items) or now - kept_at > REFRESHED_EVERY.total_seconds():
+    outdated = now - kept_at > REFRESHED_EVERY.total_seconds()
+    if slate.items and (outdated or len(kept) < len(slate.items)):
         items = tuple(item.with_ledger(EMPTY_LEDGER) for item in slate.items)
         _remembered[place] = now, items
         cache.set(_key(slate.placement), items, REMEMBERED_FOR.total_seconds())
