@@ -1,11 +1,11 @@
 """The catalog in: feeds."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import orjson
 from django.core.exceptions import TooManyFieldsSent, TooManyFilesSent
 from django.core.files.uploadedfile import UploadedFile
-from django.http import QueryDict, StreamingHttpResponse
+from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import MultiPartParser
@@ -111,10 +111,9 @@ def _get(pk: int) -> FeedImport:
 def _form(request: Request) -> dict[str, Any]:
     """The parts of the form by name: texts, and files where files were sent."""
     try:
-        form = cast("QueryDict", request.data)
+        return dict(request.data.items())
     except (TooManyFieldsSent, TooManyFilesSent) as error:
         raise DomainError("invalid_feed", "The form has too many parts.") from error
-    return form.dict()
 
 
 def _text(form: dict[str, Any], name: str) -> str:

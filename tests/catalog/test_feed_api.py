@@ -156,6 +156,10 @@ def test_parts_of_the_wrong_sort_are_refused(api: ApiClient) -> None:
 
 
 def test_a_body_that_is_no_form_is_refused(api: ApiClient) -> None:
+    empty = api.client.generic(
+        "POST", "/api/v1/feeds", headers={"Host": api.host, "Authorization": f"Bearer {api.key}"}
+    )
+    assert (empty.status_code, empty.json()["code"]) == (400, "invalid_feed")
     for kind, status in (
         ("application/json", 415),
         ("multipart/form-data", 400),
