@@ -3,7 +3,7 @@
 from typing import Any
 
 import orjson
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.renderers import BaseRenderer
@@ -48,6 +48,11 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         return Response(
             {"code": "body_too_large", "detail": "The body is larger than 10 MB."},
             status=status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
+        )
+    if isinstance(error, SuspiciousOperation):  # as TooManyFieldsSent: more than a thousand
+        return Response(
+            {"code": "invalid_input", "detail": "The request is not one that a client sends."},
+            status=status.HTTP_400_BAD_REQUEST,
         )
     if isinstance(error, Http404):
         error = exceptions.NotFound()

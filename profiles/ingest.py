@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from catalog.models import Item
 from profiles.contract import EventInput, event_adapter
 from profiles.identity import ShopperRef, ensure_shoppers, lock_shoppers, resolve
-from profiles.models import Event, EventKey
+from profiles.models import Event, EventKey, EventKind
 from profiles.partitions import ensure_partitions
 from profiles.state import StateEvent, fold_into_states
 from tenants.deadlocks import in_transaction
@@ -42,6 +42,9 @@ class Outcome:
 
 STORED = Outcome(OutcomeStatus.STORED)
 REPEATED = Outcome(OutcomeStatus.REPEATED)
+UNKNOWN_KIND = Outcome(
+    OutcomeStatus.REFUSED, "invalid_event", {"kind": f"One of {', '.join(EventKind)}."}
+)
 UNKNOWN_ITEM = Outcome(
     OutcomeStatus.REFUSED, "unknown_item", {"item": "There is no item with this id."}
 )
@@ -97,12 +100,11 @@ def forget_keys(now: datetime) -> int:
 
 def _refused(error: ValidationError) -> Outcome:
     details = error.errors(include_url=False, include_context=False, include_input=False)
+    if details[0]["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        return UNKNOWN_KIND  # pydantic's own words would repeat what was sent
     # The discriminator's own value leads each path; the caller knows the kind.
-    kinds = {"union_tag_invalid", "union_tag_not_found"}
     fields = {
-        "kind"
-        if detail["type"] in kinds
-        else field_of({**detail, "loc": detail["loc"][1:]}): detail["msg"]
+        field_of({**detail, "loc": detail["loc"][1:]}): detail["msg"]
         for detail in details[:MAX_FIELDS_NAMED]
     }
     return Outcome(OutcomeStatus.REFUSED, "invalid_event", fields)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest
 from pydantic import (
     AfterValidator,
@@ -57,11 +56,7 @@ def parse_query(request: Request, model: type[M]) -> M:
 
     Raises DomainError `invalid_input`.
     """
-    try:
-        given = request.query_params.dict()
-    except TooManyFieldsSent as error:
-        raise DomainError("invalid_input", "The query string has too many parameters.") from error
-    return _validated(lambda: model.model_validate(given))
+    return _validated(lambda: model.model_validate(request.query_params.dict()))
 
 
 def parse_external_id(text: str, *, field: str) -> str:

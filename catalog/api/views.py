@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 import orjson
-from django.core.exceptions import TooManyFieldsSent, TooManyFilesSent
 from django.core.files.uploadedfile import UploadedFile
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -58,7 +57,7 @@ class FeedsView(APIView):
     )
     def post(self, request: Request) -> Response:
         """The file is imported in the background; ask for its progress at the address given."""
-        form = _form(request)
+        form: dict[str, Any] = dict(request.data.items())  # texts, and files where files were sent
         file = form.get("file")
         if not isinstance(file, UploadedFile):
             raise _refused("file", "A file is needed.")
@@ -106,14 +105,6 @@ def _get(pk: int) -> FeedImport:
     if found is None:
         raise DomainError("unknown_feed", "There is no such import.", kind=ErrorKind.NOT_FOUND)
     return found
-
-
-def _form(request: Request) -> dict[str, Any]:
-    """The parts of the form by name: texts, and files where files were sent."""
-    try:
-        return dict(request.data.items())
-    except (TooManyFieldsSent, TooManyFilesSent) as error:
-        raise DomainError("invalid_feed", "The form has too many parts.") from error
 
 
 def _text(form: dict[str, Any], name: str) -> str:
