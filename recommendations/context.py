@@ -4,10 +4,9 @@ import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from catalog.models import Item
 from profiles.consent import PermittedState, find_state
 from profiles.identity import ShopperRef
 from profiles.models import Identity, Purpose
@@ -118,7 +117,13 @@ def _items_on_page(external_ids: Collection[str]) -> dict[str, int]:
     """Item ids of what the storefront says is on the page or in the cart. Raises `unknown_item`."""
     if not external_ids:
         return {}
-    found = dict(Item.objects.filter(external_id__in=external_ids).values_list("external_id", "id"))
+    with connection.cursor() as cursor:
+        # By hand, for the reason of `profiles.consent.READ_STATE`.
+        cursor.execute(
+            "SELECT external_id, id FROM catalog_item WHERE external_id = ANY(%s)",
+            [list(external_ids)],
+        )
+        found: dict[str, int] = dict(cursor.fetchall())
     if missing := [name for name in external_ids if name not in found]:
         raise DomainError(
             "unknown_item",

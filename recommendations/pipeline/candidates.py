@@ -8,9 +8,7 @@ from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
-from django.db import connection
-
-from recommendations.pipeline.arrays import Vector
+from recommendations.pipeline.arrays import Vector, binary_cursor
 from recommendations.values import EMPTY_LEDGER, Ledger, OfferView, Reason, ServedItem
 
 
@@ -149,7 +147,7 @@ def gather(
         statement = GATHER_WITH_NEAR
         parameters["near"] = near
         parameters["query"] = "[" + ",".join(map("{:.5g}".format, query.tolist())) + "]"
-    with connection.cursor() as cursor:
+    with binary_cursor() as cursor:
         cursor.execute(statement, parameters)
         rows = map(PoolItem._make, cursor.fetchall())
         return [item for item in rows if item.item_id not in excluded]

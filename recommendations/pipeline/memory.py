@@ -6,10 +6,17 @@ from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
-from django.db import connection
 
 from profiles.signals import Signal, SignalKind
-from recommendations.pipeline.arrays import Matrix, Vector, half_vectors, integers, lengths, reals
+from recommendations.pipeline.arrays import (
+    Matrix,
+    Vector,
+    binary_cursor,
+    half_vectors,
+    integers,
+    lengths,
+    reals,
+)
 
 CONTENT_WINDOW = timedelta(days=30)
 """Older events speak through the neighbors only: their vectors are not worth reading."""
@@ -64,7 +71,7 @@ def recall(
         wanted[signal.item] = wanted.get(signal.item, False) or counts
     if not wanted:
         return EMPTY
-    with connection.cursor() as cursor:
+    with binary_cursor() as cursor:
         cursor.execute(RECALL, [list(wanted), list(wanted.values()), ranker_version])
         rows = cursor.fetchall()
     learned = [row for row in rows if row[3] is not None]
