@@ -94,6 +94,18 @@ def test_the_error_report_is_a_csv_file_that_runs_nothing(api: ApiClient) -> Non
             assert not cell.startswith(("=", "+", "-", "@", "\t", "\r")), cell
 
 
+def test_what_a_feed_changed_is_served_from_the_next_request_on(api: ApiClient) -> None:
+    def served() -> dict[str, str]:
+        items = api.get("/api/v1/recommendations", placement="home").json()["items"]
+        return {item["title"]: item["offer"]["price"] for item in items}
+
+    assert served() == {}
+    run(api, uploaded(api, file=feed_file(b"id,title,price\nA,Tent,99\nB,Rope,7\n")))
+    assert served() == {"Tent": "99.00", "Rope": "7.00"}
+    run(api, uploaded(api, file=feed_file(b"id,title,price\nA,Big tent,98\n"), full="true"))
+    assert served() == {"Big tent": "98.00"}
+
+
 def test_a_long_error_report_holds_every_error_in_order(api: ApiClient) -> None:
     feed_import = uploaded(api)
     FeedRowError.objects.bulk_create(
