@@ -21,7 +21,6 @@ from catalog.models import FeedImport, FeedRowError
 from tenants.connection import connection
 from tenants.deadlocks import in_transaction
 from tenants.settled import unsettle
-from tenants.settled import unsettle
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +133,6 @@ def run_import(feed_import: FeedImport, stream: BinaryIO) -> None:
         feed_import.created, feed_import.updated, feed_import.archived = counts
         good = feed_import.rows - feed_import.failed
         feed_import.unchanged = good - feed_import.created - feed_import.updated
-        unsettle()  # the lists of what sells
     finally:
         feed_import.finished_at = timezone.now()
         feed_import.save()
