@@ -128,8 +128,8 @@ DATABASES: dict[str, Any] = {
                 "max_size": env.int("DATABASE_POOL_SIZE", default=10),
                 "timeout": 10,
             },
-            # Statements that repeat are planned once a connection. Behind a pooler in transaction
-            # mode that does not know prepared statements, turn it off.
+            # Statements that repeat are planned once a connection. Off behind a pooler that does
+            # not know prepared statements (a pooler must pool sessions: the schema is set in them).
             "server_side_binding": env.bool("DATABASE_PREPARE", default=True),
             "prepare_threshold": 3 if env.bool("DATABASE_PREPARE", default=True) else None,
             # Without the iterative scan a filtered nearest-neighbor search finds almost nothing.

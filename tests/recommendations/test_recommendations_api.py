@@ -101,8 +101,8 @@ def test_the_query_count_does_not_grow_with_the_slate(api: ApiClient) -> None:
     for limit in (1, 12):
         with CaptureQueriesContext(connection) as queries:
             slate(api, shopper=shopper.external_id, limit=limit)
-        # Expect 5: search path; state with consent; neighbors and vectors; pool; offers and titles.
-        assert len(queries) <= 5, [query["sql"][:80] for query in queries]
+        # Expect 4: search path; state with consent; names, neighbors and vectors; pool with offers.
+        assert len(queries) <= 4, [query["sql"][:80] for query in queries]
 
 
 def test_a_new_event_counts_in_the_very_next_request(api: ApiClient) -> None:
