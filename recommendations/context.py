@@ -15,9 +15,10 @@ from profiles.signals import Signal, SignalKind
 from recommendations.fallbacks import Fallback, note_fallback
 from recommendations.models import Placement
 from recommendations.placements import placement_settings
-from recommendations.scoring import OWNED_KINDS, BlendName
+from recommendations.scoring import OWNED_KINDS, BlendName, ScoringParams
 from recommendations.values import PlacementSettings, RecommendationRequest
 from tenants.errors import DomainError
+from tenants.outage import require_database
 
 logger = logging.getLogger(__name__)
 
@@ -34,28 +35,23 @@ def build_request(
     """Read what a slate for this shopper and page may be made of. One or two queries.
 
     Without consent for personalization nothing of the shopper is read. A shopper whose state
-    cannot be read is served as a new one. `cart_items` replace the cart known from events.
-    Raises DomainError `unknown_placement`, `unknown_item` or `item_missing`.
+    cannot be read is served as a new one, and what cannot be read of the page is left out.
+    `cart_items` replace the cart known from events. Raises DomainError `unknown_placement`,
+    `unknown_item` or `item_missing`.
     """
     now = now or timezone.now()
-    settings = placement_settings(placement)
+    fallbacks: list[str] = []
+    settings, policy = _settings(placement, fallbacks)
     if settings.question == Placement.Question.ITEM and item is None:
         raise DomainError(
             "item_missing",
             "This placement is about an item.",
             fields={"item": "The id of the item on the page."},
         )
-    policy = signal_policy()
-    fallbacks: list[str] = []
-    page = _items_on_page([name for name in (item, *(cart_items or ())) if name])
-    context_ids = [page[item]] if item else []
+    page = _page([name for name in (item, *(cart_items or ())) if name], fallbacks)
+    context_ids = [page[item]] if item and item in page else []
     given_cart = [page[name] for name in cart_items or () if name in page]
-    try:
-        known = _read_shopper(shopper) if shopper else None
-    except DatabaseError:
-        note_fallback(Fallback.SHOPPER)
-        fallbacks.append(Fallback.SHOPPER)
-        known = None
+    known = _known(shopper, fallbacks) if shopper else None
     history = known.signals if known else []
     cart = list(known.cart) if known and cart_items is None else []
     cart += [_page_signal(SignalKind.CART_ITEM, item_id, now) for item_id in given_cart]
@@ -77,6 +73,54 @@ def build_request(
         dismissed_item_ids=frozenset(known.dismissed) if known else frozenset(),
         fallbacks=tuple(fallbacks),
     )
+
+
+def _settings(code: str, fallbacks: list[str]) -> tuple[PlacementSettings, Policy]:
+    """The placement's settings and the signal policy.
+
+    A process that never read them and cannot now knows nothing of the shop's wishes: what another
+    process served last is all there is then, and it was made by them.
+    """
+    try:
+        return placement_settings(code), signal_policy()
+    except DatabaseError:
+        note_fallback(Fallback.DATABASE)
+        fallbacks.append(Fallback.DATABASE)
+        unknown = PlacementSettings(
+            code=code,
+            question=Placement.Question.HOME,
+            diversity=0.0,
+            repeats_purchases=False,
+            static_item_ids=(),
+            rules=(),
+            ranker_version=None,
+            params=ScoringParams(),
+        )
+        return unknown, Policy(frozenset(), frozenset())
+
+
+def _page(external_ids: Collection[str], fallbacks: list[str]) -> dict[str, int]:
+    """`_items_on_page`; nothing while the catalog cannot be read."""
+    if not external_ids:
+        return {}
+    try:
+        require_database()
+        return _items_on_page(external_ids)
+    except DatabaseError:
+        note_fallback(Fallback.PAGE)
+        fallbacks.append(Fallback.PAGE)
+        return {}
+
+
+def _known(shopper: ShopperRef, fallbacks: list[str]) -> PermittedState | None:
+    """`_read_shopper`; nobody while the state cannot be read."""
+    try:
+        require_database()
+        return _read_shopper(shopper)
+    except Exception:  # noqa: BLE001  # a state that is broken is as good as none
+        note_fallback(Fallback.SHOPPER)
+        fallbacks.append(Fallback.SHOPPER)
+        return None
 
 
 def _blend_name(settings: PlacementSettings) -> BlendName:
@@ -115,8 +159,6 @@ def _read_shopper(ref: ShopperRef) -> PermittedState | None:
 
 def _items_on_page(external_ids: Collection[str]) -> dict[str, int]:
     """Item ids of what the storefront says is on the page or in the cart. Raises `unknown_item`."""
-    if not external_ids:
-        return {}
     with connection.cursor() as cursor:
         # By hand, for the reason of `profiles.consent.READ_STATE`.
         cursor.execute(

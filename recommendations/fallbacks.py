@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from prometheus_client import Counter
 
+from tenants.outage import note_outage
+
 logger = logging.getLogger(__name__)
 
 FALLBACKS = Counter(
@@ -16,6 +18,7 @@ FALLBACKS = Counter(
 class Fallback(StrEnum):
     """What a slate was made without. Values are API."""
 
+    PAGE = "page_items"
     SHOPPER = "shopper_state"
     NEIGHBORS = "neighbors"
     CONTENT = "content"
@@ -26,5 +29,6 @@ class Fallback(StrEnum):
 
 def note_fallback(layer: Fallback) -> None:
     """Count and log that a layer was out; call it where its exception is caught."""
+    note_outage()
     FALLBACKS.labels(layer=layer).inc()
     logger.error("Served without %s", layer, exc_info=sys.exception())

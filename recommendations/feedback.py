@@ -21,6 +21,7 @@ from recommendations.fallbacks import Fallback, note_fallback
 from recommendations.models import Decision, Impression
 from recommendations.values import Slate, relevance
 from tenants.errors import DomainError, ErrorKind
+from tenants.outage import require_database
 from tenants.tasks import current_schema
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def record_served(slate: Slate) -> None:
         get_redis_connection("default").rpush(buffer_key(), entry)
     except RedisError:
         try:
+            require_database()
             _write([entry])
         except DatabaseError:
             note_fallback(Fallback.DECISION_LOG)

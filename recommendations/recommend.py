@@ -39,6 +39,7 @@ from recommendations.values import (
     ServedItem,
     Slate,
 )
+from tenants.outage import note_outage, require_database
 
 CANDIDATES_LOGGED = 50
 
@@ -54,19 +55,18 @@ def recommend(request: RecommendationRequest) -> Slate:
     items: Sequence[ServedItem] = ()
     candidates: Sequence[Candidate] = ()
     named: Mapping[int, tuple[str, str]] = {}
-    try:
-        scoring = _Scoring(request, fallbacks)
-        items, candidates = scoring.slate()
-        named = scoring.memory.named
-    except DatabaseError:
-        note_fallback(Fallback.RANKING)
-        fallbacks.append(Fallback.RANKING)
+    if Fallback.DATABASE not in fallbacks:
         try:
-            items = static_items(request)
-        except DatabaseError:
-            note_fallback(Fallback.DATABASE)
-            fallbacks.append(Fallback.DATABASE)
-            items = last_items(request)
+            require_database()
+            scoring = _Scoring(request, fallbacks)
+            items, candidates = scoring.slate()
+            named = scoring.memory.named
+        except Exception:  # noqa: BLE001  # whatever broke, a storefront is not left without a slate
+            note_fallback(Fallback.RANKING)
+            fallbacks.append(Fallback.RANKING)
+            items = _unranked(request, fallbacks)
+    if Fallback.DATABASE in fallbacks:
+        items = last_items(request)
     slate = Slate(
         decision_id=uuid.uuid4(),
         placement=request.placement.code,
@@ -101,6 +101,17 @@ def ledgers_of(request: RecommendationRequest, item_ids: Collection[int]) -> dic
     return scoring.ledgers(pool)
 
 
+def _unranked(request: RecommendationRequest, fallbacks: list[str]) -> Sequence[ServedItem]:
+    """The merchant's list; nothing, and the database in `fallbacks`, when that is out as well."""
+    try:
+        require_database()
+        return static_items(request)
+    except Exception:  # noqa: BLE001  # as for the ranking
+        note_fallback(Fallback.DATABASE)
+        fallbacks.append(Fallback.DATABASE)
+        return ()
+
+
 class _Scoring:
     """What one request's stages share: the weighted signals and what they recall."""
 
@@ -121,7 +132,9 @@ class _Scoring:
                 now=self.now,
                 content=self.request.blend.content > 0,
             )
-        except DatabaseError:
+        except Exception:  # noqa: BLE001  # what was learned may be broken, too
+            note_outage()
+            require_database()
             note_fallback(Fallback.NEIGHBORS)
             self.fallbacks.append(Fallback.NEIGHBORS)
             return EMPTY
@@ -174,6 +187,8 @@ class _Scoring:
                     ignore_eligibility=anything,
                 )
             except DatabaseError:
+                note_outage()
+                require_database()
                 note_fallback(Fallback.CONTENT)
                 self.fallbacks.append(Fallback.CONTENT)
                 self.content = None

@@ -21,6 +21,7 @@ from django.db import DatabaseError, models, transaction
 from django_tenants.utils import schema_context
 
 from tenants.connection import connection, tenant_id
+from tenants.outage import note_outage, require_database
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +78,10 @@ def settled(name: str, read: Callable[[], T | None], *, at_most: timedelta = KEP
         return value
     good_for = at_most if generation is not None else min(at_most, IN_AN_OUTAGE)
     try:
+        require_database()
         value = read()
     except DatabaseError:
+        note_outage()
         if kept is None:
             raise
         logger.exception("%s is taken from memory: the database is out", name.partition(":")[0])
