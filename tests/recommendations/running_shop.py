@@ -1,0 +1,132 @@
+"""A whole shop of its own on loopback: embedded services, a tenant, and granian before them."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.embedded.ports import free_port
+from tests.config.embedded_servers import empty_var, eventually, pid_of, start, status_of
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "real.localhost"
+
+SET_UP = """
+import django
+django.setup()
+from django.core.management import call_command
+from django_tenants.utils import schema_context
+call_command("migrate_schemas", shared=True, interactive=False, verbosity=0)
+from tenants.keys import mint_key
+from tenants.opening import open_tenant
+from profiles.models import EventKind
+from tests.make import make_event, make_item, make_shopper
+open_tenant(schema_name="real", name="Real", host="real.localhost")
+with schema_context("real"):
+    items = [make_item(f"SKU-{n}", title=f"Item {n}") for n in range(12)]
+    make_event(make_shopper("s-1"), items[3], EventKind.VIEW)
+    print(mint_key("tests")[1])
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    text: str
+    seconds: float
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass(frozen=True)
+class RunningShop:
+    """Asked over HTTP, as from outside."""
+
+    var: Path
+    port: int
+    key: str
+
+    def get(self, path: str, *, host: str = HOST) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        started = time.perf_counter()
+        try:
+            connection.request(
+                "GET", path, headers={"Host": host, "Authorization": f"Bearer {self.key}"}
+            )
+            response = connection.getresponse()
+            text = response.read().decode()
+            return Answer(response.status, text, time.perf_counter() - started)
+        finally:
+            connection.close()
+
+    def slate(self, **query: str) -> Answer:
+        asked = "&".join(
+            f"{name}={value}" for name, value in {"placement": "home", **query}.items()
+        )
+        return self.get(f"/api/v1/recommendations?{asked}")
+
+    def kill(self, service: str) -> None:
+        """As the kernel does when memory runs out: without a word."""
+        os.kill(pid_of(service, self.var), signal.SIGKILL)
+        assert eventually(lambda: not status_of(service, self.var).running)
+
+    def bring_back(self) -> None:
+        start(self.var)
+
+
+@contextmanager
+def running_shop() -> Iterator[RunningShop]:
+    with pytest.MonkeyPatch.context() as patch, empty_var() as var:
+        for replaced in ("DATABASE_URL", "REDIS_URL"):
+            patch.delenv(replaced, raising=False)
+        start(var)
+        environment = {
+            **os.environ,
+            "ATTUNE_VAR": str(var),
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "LOG_LEVEL": "ERROR",
+        }
+        made = subprocess.run(
+            [sys.executable, "-c", SET_UP],
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr[-3_000:]
+        port = free_port()
+        with (var / "web.log").open("wb") as log:
+            web = subprocess.Popen(
+                [
+                    sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
+                    "--port", str(port), "--workers", "1", "--blocking-threads", "4",
+                    "config.wsgi:application",
+                ],
+                cwd=ROOT, env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+        shop = RunningShop(var, port, made.stdout.split()[-1])
+        try:
+            assert eventually(lambda: is_up(shop), seconds=30), (var / "web.log").read_text()
+            yield shop
+        finally:
+            web.terminate()
+            try:
+                web.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                web.kill()
+                web.wait()
+
+
+def is_up(shop: RunningShop) -> bool:
+    try:
+        return shop.get("/healthz", host="localhost").status == 200
+    except OSError:
+        return False
