@@ -1,9 +1,11 @@
 """Both tenants, each with a row of everything."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 
 from tenants.models import Tenant
 from tests.conftest import TenantPair
@@ -11,10 +13,15 @@ from tests.walls.planting import Planted, plant
 
 
 @pytest.fixture
-def media(tmp_path: Path, settings: Any) -> Path:
+def media(tmp_path: Path, settings: Any) -> Iterator[Path]:
     """Uploaded files of this test only."""
     settings.MEDIA_ROOT = tmp_path
-    return tmp_path
+    default_storage.exists("")  # makes the storage
+    kept: dict[str, Any] = default_storage._wrapped.__dict__  # type: ignore[attr-defined]
+    # The tenants' storage keeps the folder, also when the setting changes.
+    kept.pop("relative_media_root", None)
+    yield tmp_path
+    kept.pop("relative_media_root", None)
 
 
 @pytest.fixture

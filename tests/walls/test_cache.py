@@ -1,12 +1,14 @@
 """Every key in Valkey: whose it is, and that it holds nothing of anybody else."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
 from django_redis import get_redis_connection
 from django_tenants.utils import schema_context
+from redis.exceptions import RedisError
 
 from recommendations.models import Decision
 from recommendations.pipeline import last_resort
@@ -18,6 +20,7 @@ from tenants.opening import open_tenant
 from tests.staff import sign_in
 from tests.walls.addresses import every_address
 from tests.walls.planting import Planted, plant
+from tests.walls.tables import fingerprint
 from tests.walls.test_addresses import CALLS, browse, call, told_by
 from tests.walls.test_tasks import arguments, run, tenant_tasks
 
@@ -153,3 +156,14 @@ def test_a_tenant_of_the_same_name_inherits_nothing(planted: Pair) -> None:
     connection.set_tenant(second)
     assert last_resort._remembered.get(last_resort._place("home")) is None
     connection.set_schema_to_public()
+
+
+def test_a_tenant_is_not_closed_while_valkey_cannot_forget_it(planted: Pair, settings: Any) -> None:
+    leaving = open_tenant(schema_name="leaving", name="Leaving", host="leaving.localhost")
+    before = fingerprint("leaving")
+    found = settings.CACHES["default"]
+    settings.CACHES = {"default": {**found, "LOCATION": "redis://127.0.0.1:9/0"}}
+    with pytest.raises(RedisError):
+        close_tenant(leaving)
+    assert fingerprint("leaving") == before
+    assert find_tenant("leaving.localhost") == leaving
