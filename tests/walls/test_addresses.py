@@ -237,8 +237,8 @@ def nobodys(text: str) -> str:
 
 
 def anonymized(text: str) -> str:
-    """Without such numbers, and without the tokens that are new in every answer."""
-    return re.sub(r"[A-Za-z0-9]{32,64}", "", nobodys(text))
+    """Without such numbers, and without the tokens and clock times new in every answer."""
+    return re.sub(r"[A-Za-z0-9]{32,64}|\d\d:\d\d(:\d\d)?", "", nobodys(text))
 
 
 def browse(
