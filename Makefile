@@ -37,7 +37,8 @@ format: $(VENV)/.dev  ## Format the code, and mend what ruff can.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: bench-quality bench-reasons bench-serving  ## Run every benchmark.
+bench: $(VENV)/.dev  ## Run every benchmark, and write docs/benchmarks.md.
+	$(BIN)/python -m bench
 
 bench-quality: $(VENV)/.dev  ## Quality of recommendations on Online Retail.
 	$(BIN)/python bench/recommendation_quality.py
