@@ -4,12 +4,11 @@ Rows stream through the reader into a temporary table, then one transaction merg
 is bounded by a batch, whatever the file's size.
 """
 
-import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from django.utils import timezone
 
@@ -17,6 +16,7 @@ from catalog.feeds.options import FeedDefaults
 from catalog.feeds.options import FeedFormat as ReaderFormat
 from catalog.feeds.read import read_feed
 from catalog.feeds.rows import FeedError, FeedItem, FeedUnreadable
+from catalog.merging import COLUMNS, DEFINITIONS, cells, changed_offers, merge_items, merge_offers
 from catalog.models import FeedImport, FeedRowError
 from tenants.connection import connection
 from tenants.deadlocks import in_transaction
@@ -28,73 +28,21 @@ BATCH = 1_000
 MAX_ERRORS_KEPT = 10_000
 """Of a feed with more bad rows than this, the first are reported and all are counted."""
 
-ITEM_COLUMNS = {
-    "external_id": "varchar",
-    "kind": "varchar",
-    "title": "varchar",
-    "description": "text",
-    "brand": "varchar",
-    "category_path": "varchar[]",
-    "attributes": "jsonb",
-    "images": "varchar[]",
-    "address": "varchar",
-    "language": "varchar",
-    "group_id": "varchar",
-    "available": "boolean",
-}
-OFFER_COLUMNS = {
-    "price": "numeric",
-    "sale_price": "numeric",
-    "currency": "varchar",
-    "cost": "numeric",
-    "stock": "integer",
-}
-COLUMNS = {**ITEM_COLUMNS, **OFFER_COLUMNS}
+STAGED = "feed_rows AS given"
 STAGING = "feed_rows, feed_failed, feed_merged"
 
-
-def _columns(names: Iterable[str], prefix: str = "") -> str:
-    return ", ".join(prefix + name for name in names)
-
-
 MERGE_ITEMS = f"""
-    WITH merged AS (
-        INSERT INTO catalog_item ({_columns(ITEM_COLUMNS)}, created_at, updated_at)
-        SELECT {_columns(ITEM_COLUMNS)}, now(), now() FROM feed_rows
-        ON CONFLICT (external_id) DO UPDATE
-        SET ({_columns(ITEM_COLUMNS)}, archived_at, updated_at)
-            = ROW ({_columns(ITEM_COLUMNS, "excluded.")}, NULL, now())
-        WHERE ({_columns(ITEM_COLUMNS, "catalog_item.")})
-              IS DISTINCT FROM ({_columns(ITEM_COLUMNS, "excluded.")})
-           OR catalog_item.archived_at IS NOT NULL
-        RETURNING id, xmax = 0 AS created
-    )
+    WITH merged AS ({merge_items(STAGED)})
     INSERT INTO feed_merged SELECT id, created FROM merged
-"""  # noqa: S608  # made of the column names above
-
-# An offer that changed makes its item count as updated, without touching it: what a price says
-# is no reason to embed the text anew.
+"""  # noqa: S608  # made of the column names
 COUNT_MERGED = f"""
     SELECT count(*) FILTER (WHERE created),
            count(*) FILTER (WHERE NOT created) + (
-               SELECT count(*) FROM feed_rows f
-               JOIN catalog_item i USING (external_id) LEFT JOIN catalog_offer o ON o.item_id = i.id
-               WHERE f.price IS NOT NULL AND i.id NOT IN (SELECT item_id FROM feed_merged)
-                 AND ({_columns(OFFER_COLUMNS, "f.")})
-                     IS DISTINCT FROM ({_columns(OFFER_COLUMNS, "o.")})
+               SELECT count(*) FROM ({changed_offers(STAGED)}) AS changed
+               WHERE changed.id NOT IN (SELECT item_id FROM feed_merged)
            )
     FROM feed_merged
-"""  # noqa: S608  # made of the column names above
-
-# Also where nothing changed: the merchant has just said that this offer still holds.
-MERGE_OFFERS = f"""
-    INSERT INTO catalog_offer (item_id, {_columns(OFFER_COLUMNS)}, refreshed_at)
-    SELECT i.id, {_columns(OFFER_COLUMNS, "f.")}, now()
-    FROM feed_rows f JOIN catalog_item i USING (external_id) WHERE f.price IS NOT NULL
-    ON CONFLICT (item_id) DO UPDATE
-    SET ({_columns(OFFER_COLUMNS)}, refreshed_at)
-        = ROW ({_columns(OFFER_COLUMNS, "excluded.")}, excluded.refreshed_at)
-"""  # noqa: S608  # made of the column names above
+"""  # noqa: S608  # made of the column names
 
 # An item whose row was bad is in the feed all the same, and a feed without a single good row
 # says nothing about the catalog.
@@ -160,10 +108,9 @@ def _forget_earlier_run(feed_import: FeedImport) -> None:
 @contextmanager
 def _staging_tables() -> Iterator[None]:
     """Temporary tables of this connection, gone at the end even if the merge fails."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE IF EXISTS {STAGING}")
-        cursor.execute(f"CREATE TEMPORARY TABLE feed_rows ({columns})")
+        cursor.execute(f"CREATE TEMPORARY TABLE feed_rows ({DEFINITIONS})")
         cursor.execute("CREATE TEMPORARY TABLE feed_failed (external_id varchar)")
         cursor.execute("CREATE TEMPORARY TABLE feed_merged (item_id bigint, created boolean)")
     try:
@@ -203,21 +150,7 @@ def _copy_items(items: list[FeedItem]) -> None:
         cursor.copy(f"COPY feed_rows ({', '.join(COLUMNS)}) FROM STDIN") as copy,
     ):
         for item in items:
-            copy.write_row(tuple(_cells(item)))
-
-
-def _cells(item: FeedItem) -> Iterator[Any]:
-    for name in COLUMNS:
-        value = getattr(item, name)
-        match name:
-            case "attributes":
-                yield json.dumps(value)
-            case "category_path" | "images":
-                yield list(value)
-            case "group_id":
-                yield value or ""
-            case _:
-                yield value
+            copy.write_row(tuple(cells(item)))
 
 
 def _keep_errors(feed_import: FeedImport, errors: list[FeedError]) -> None:
@@ -252,7 +185,7 @@ def _merge(*, full: bool) -> tuple[int, int, int]:
         cursor.execute(MERGE_ITEMS)
         cursor.execute(COUNT_MERGED)
         created, updated = cursor.fetchone() or (0, 0)
-        cursor.execute(MERGE_OFFERS)
+        cursor.execute(merge_offers(STAGED))
         archived = 0
         if full:
             cursor.execute(ARCHIVE_MISSING)

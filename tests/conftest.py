@@ -100,6 +100,9 @@ class ApiClient:
     def put(self, path: str, body: Any) -> "Response":
         return self.request("PUT", path, body)
 
+    def patch(self, path: str, body: Any) -> "Response":
+        return self.request("PATCH", path, body)
+
 
 def _encoded(query: dict[str, Any]) -> str:
     from urllib.parse import urlencode  # noqa: PLC0415  # used here only

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 EVENTS = "/api/v1/events"
 SHOPPER = "/api/v1/shoppers/s-1"
 CONSENTS = "/api/v1/shoppers/s-1/consents"
-BODIES = (("POST", EVENTS), ("PUT", SHOPPER), ("PUT", CONSENTS))
+ITEMS = "/api/v1/items"
+OFFERS = "/api/v1/offers"
+BODIES = (
+    ("POST", EVENTS), ("PUT", SHOPPER), ("PUT", CONSENTS), ("POST", ITEMS), ("PATCH", OFFERS),
+)  # fmt: skip
 MILLION = "x" * 1_000_000
 
 

@@ -14,7 +14,8 @@ class FeedErrorCode(StrEnum):
     """Every code a reader can answer with. Codes are API: they never change their meaning.
 
     The first group concerns one row, the second the whole file; `TOO_LARGE_ROW` and
-    `MISSING_CURRENCY` occur in both roles. docs/feeds.md explains each.
+    `MISSING_CURRENCY` occur in both roles. `UNKNOWN_FIELD` and `UNKNOWN_ITEM` are answered to rows
+    that come by the API. docs/feeds.md explains each.
     """
 
     MISSING_ID = "missing_id"
@@ -38,6 +39,8 @@ class FeedErrorCode(StrEnum):
     INVALID_DATE = "invalid_date"
     INVALID_ATTRIBUTES = "invalid_attributes"
     INVALID_TYPE = "invalid_type"
+    UNKNOWN_FIELD = "unknown_field"
+    UNKNOWN_ITEM = "unknown_item"
     INVALID_JSON = "invalid_json"
     TOO_LONG = "too_long"
     TOO_MANY_VALUES = "too_many_values"

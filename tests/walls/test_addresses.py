@@ -40,6 +40,12 @@ def sends(body: Any) -> Sent:
 
 
 CALLS: dict[tuple[str, str], Callable[[Planted], Sent]] = {
+    ("POST", "api/v1/items"): lambda about: sends(
+        {"items": [{"item": about.item, "title": "Renamed by us", "price": 1}]}
+    ),
+    ("PATCH", "api/v1/offers"): lambda about: sends(
+        {"offers": [{"item": about.item, "price": 1, "stock": 7, "available": True}]}
+    ),
     ("POST", "api/v1/feeds"): feed,
     ("GET", "api/v1/feeds/<int:feed_import>"): lambda _: {},
     ("GET", "api/v1/feeds/<int:feed_import>/errors"): lambda _: {},
@@ -146,6 +152,8 @@ def test_another_tenants_ids_mean_nothing_here(planted: Pair, operation: tuple[s
 
     status, text = call(ours.key, ours.host, operation, theirs)
     expected = {
+        ("POST", "api/v1/items"): 200,  # an item of our own comes to be, by that id
+        ("PATCH", "api/v1/offers"): 200,  # refused: we have no such item, or it is our own by now
         ("POST", "api/v1/feeds"): 202,  # an item of our own comes to be, by that id
         ("POST", "api/v1/events"): 200,  # one refused (unknown item), one by a shopper of our own
         ("PUT", "api/v1/shoppers/<str:shopper>"): 200,  # a shopper of our own comes to be
