@@ -1,130 +1,266 @@
-"""A generated shop of any size: power-law sales within tastes, clustered vectors, a real ranker."""
+"""A generated shop of any size: power-law words and sales, clustered vectors, a real ranker."""
 
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.environment import step
+from bench.generated_words import TYPES, item_words, power_law, types_of
 
 SEED = 11
-CATEGORIES = 60
+SIZES = {20_000: 3_000, 100_000: 10_000, 1_000_000: 30_000}
+"""Shoppers of the sizes that serving and search are measured at."""
+
 EVENTS_PER_SHOPPER = 40
+TASTES = 3
+NEIGHBORS = 60
+BLOCK = 20_000
 
 
-def make(schema: str, host: str, *, items: int, shoppers: int) -> None:
-    """Make the tenant unless it is there already, and leave its schema set.
+def name_of(items: int) -> str:
+    """`20k`, `100k`, `1m`: how a size is written in names of schemas and in reports."""
+    for unit, letter in ((1_000_000, "m"), (1_000, "k")):
+        if items % unit == 0:
+            return f"{items // unit}{letter}"
+    return str(items)
 
-    Rows are copied in; neighbors, facts and states come from the product's own training.
+
+def schema_of(items: int) -> str:
+    return f"generated_{name_of(items)}"
+
+
+def host_of(items: int) -> str:
+    return f"generated-{name_of(items)}.localhost"
+
+
+def make(items: int, *, shoppers: int | None = None) -> None:
+    """Make the shop of this size unless it is there already, and leave its schema set.
+
+    Rows are copied in; states and the ranker come from the product's own code. Items that nobody
+    took get generated neighbors, so that the largest catalog has a neighbor list for every item.
     """
-    from django.utils import timezone
-
     from profiles.models import Shopper
     from profiles.state import rebuild_states
-    from recommendations.models import RankerVersion
+    from recommendations.models import ItemNeighbors, RankerVersion
     from recommendations.placements import ensure_default_placements
-    from recommendations.training_run import train
     from tenants.closing import close_tenant
     from tenants.connection import connection
     from tenants.models import Tenant
     from tenants.opening import open_tenant
 
+    shoppers = shoppers or SIZES.get(items) or max(items // 10, 60)
+    schema = schema_of(items)
     connection.set_schema_to_public()
     tenant = Tenant.objects.filter(schema_name=schema).first()
     if tenant is not None:
         connection.set_schema(schema)
-        if RankerVersion.objects.live().exists():
+        if ItemNeighbors.objects.filter(item_id=items, ranker__status="live").exists():
             return
         connection.set_schema_to_public()
         close_tenant(tenant)
-    open_tenant(schema_name=schema, name="Generated", host=host)
+    open_tenant(schema_name=schema, name=f"Generated {name_of(items)}", host=host_of(items))
     connection.set_schema(schema)
-    with step(f"Generating {items} items and {shoppers * EVENTS_PER_SHOPPER} events"):
-        _copy_catalog(items)
-        _copy_events(items, shoppers)
-    ensure_default_placements()
-    with step("Training"):
-        version = train(timezone.now())
-    print(f"  {version.note} {version.metrics['version']}", file=sys.stderr)
+    now = datetime.now(UTC)
+    types = types_of(items, SEED)
+    with step(f"Generating {items} items"):
+        _copy_catalog(items, now)
+    with step("Generating their vectors"):
+        _copy_vectors(types, now)
+    with step(f"Generating {shoppers * EVENTS_PER_SHOPPER} events"):
+        _copy_events(types, shoppers, now)
     with step("Computing the shoppers' states"):
         rebuild_states(list(Shopper.objects.values_list("pk", flat=True)))
+    ensure_default_placements()
+    with step("Training"):
+        train_again()
+    live = RankerVersion.objects.live().get()
+    print(f"  {live.note} {live.metrics['version']}", file=sys.stderr)
+    with step("Generating the neighbors of items nobody took"):
+        _copy_neighbors(types, live.pk)
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+        cursor.execute("VACUUM ANALYZE")
 
 
-def _copy_catalog(items: int) -> None:
+def train_again() -> None:
+    """One training run of the product, as the schedule does it every night."""
+    from django.utils import timezone
+
+    from recommendations.training_run import train
+
+    train(timezone.now())
+
+
+def _copy_catalog(items: int, now: datetime) -> None:
+    from bench.copying import copy_rows, indexes_afterwards
+    from catalog.models import Item, Offer
+
+    rng = np.random.default_rng([SEED, 4])
+    prices = np.round(np.exp(rng.normal(3.6, 0.9, items)) + 1, 2).tolist()
+    reduced = (rng.random(items) < 0.15).tolist()
+    # One in fifty is sold out, so that eligibility has something to do.
+    stock = np.where(rng.random(items) < 0.02, 0, rng.integers(1, 500, items)).tolist()
+    with indexes_afterwards("catalog_item"):
+        columns = (
+            "id", "external_id", "kind", "title", "description", "brand", "category_path",
+            "attributes", "images", "address", "language", "group_id", "available", "created_at",
+            "updated_at",
+        )  # fmt: skip
+        copy_rows(
+            Item,
+            columns,
+            (
+                (
+                    number, f"G-{number}", "product", words.title, words.description, words.brand,
+                    list(words.category_path), words.attributes, [f"/pictures/{number}.svg"],
+                    f"/items/{number}", "en", "", True, now, now,
+                )
+                for number, words in enumerate(item_words(items, seed=SEED), start=1)
+            ),
+        )  # fmt: skip
+    copy_rows(
+        Offer,
+        ("item_id", "price", "sale_price", "currency", "stock", "refreshed_at"),
+        (
+            (
+                number,
+                prices[number - 1],
+                round(prices[number - 1] * 0.8, 2) if reduced[number - 1] else None,
+                "EUR",
+                stock[number - 1],
+                now,
+            )
+            for number in range(1, items + 1)
+        ),
+    )
+
+
+def _copy_vectors(types: npt.NDArray[np.int64], now: datetime) -> None:
+    from bench.copying import copy_binary, fixed_width, indexes_afterwards, microseconds, rows_of
     from catalog.models import EMBEDDING_DIMENSIONS
-    from tenants.connection import connection
 
-    rng = np.random.default_rng(SEED)
-    categories = rng.integers(0, CATEGORIES, items)
-    centers = rng.normal(size=(CATEGORIES, EMBEDDING_DIMENSIONS))
-    now = datetime.now(UTC)
-    with connection.cursor() as cursor:
-        with cursor.copy(
-            "COPY catalog_item (id, external_id, kind, title, description, brand, category_path,"
-            " attributes, images, address, language, group_id, available, created_at, updated_at)"
-            " FROM STDIN"
-        ) as copy:
-            for number in range(1, items + 1):
-                category = int(categories[number - 1])
-                copy.write_row(
-                    (
-                        number, f"G-{number}", "product", f"Generated item {number}",
-                        "A generated item with a description of an ordinary length. " * 6,
-                        f"Brand {number % 97}", ["Generated", f"Category {category}"],
-                        '{"color": "blue"}', [f"/pictures/{number}.svg"], f"/items/{number}", "en",
-                        "", True, now, now,
-                    )
-                )  # fmt: skip
-        with cursor.copy(
-            "COPY catalog_offer (item_id, price, currency, stock, refreshed_at) FROM STDIN"
-        ) as copy:
-            for number in range(1, items + 1):
-                # One in fifty is sold out, so that eligibility has something to do.
-                copy.write_row((number, 10 + number % 90, "EUR", number % 50, now))
-        with cursor.copy(
-            "COPY catalog_itemembedding (item_id, model_version, content_hash, vector, updated_at)"
-            " FROM STDIN"
-        ) as copy:
-            for start in range(0, items, 5_000):
-                part = categories[start : start + 5_000]
-                vectors = centers[part] + rng.normal(size=(len(part), EMBEDDING_DIMENSIONS))
-                vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-                for offset, vector in enumerate(vectors.tolist(), start=start + 1):
-                    text = "[" + ",".join(f"{value:.4f}" for value in vector) + "]"
-                    copy.write_row((offset, "generated", "-", text, now))
+    rng = np.random.default_rng([SEED, 5])
+    centers = rng.standard_normal((len(TYPES), EMBEDDING_DIMENSIONS), dtype=np.float32)
+    layout = fixed_width(
+        item=">i8", version="S9", hash="S1", vector=_half_vector(EMBEDDING_DIMENSIONS), at=">i8"
+    )
+
+    def blocks() -> Iterator[npt.NDArray[Any]]:
+        for start in range(0, len(types), BLOCK):
+            part = types[start : start + BLOCK]
+            vectors = centers[part] + rng.standard_normal(
+                (len(part), EMBEDDING_DIMENSIONS), dtype=np.float32
+            )
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            rows = rows_of(layout, len(part))
+            rows["item"] = np.arange(start + 1, start + len(part) + 1)
+            rows["version"], rows["hash"], rows["at"] = b"generated", b"-", microseconds(now)
+            rows["vector"]["dimensions"] = EMBEDDING_DIMENSIONS
+            rows["vector"]["values"] = vectors
+            yield rows
+
+    with indexes_afterwards("catalog_itemembedding"):
+        copy_binary(
+            "catalog_itemembedding",
+            ("item_id", "model_version", "content_hash", "vector", "updated_at"),
+            blocks(),
+        )
 
 
-def _copy_events(items: int, shoppers: int) -> None:
+def _half_vector(dimensions: int) -> np.dtype[Any]:
+    """pgvector's halfvec_recv: how many dimensions, a spare, and the values."""
+    return np.dtype([("dimensions", ">i2"), ("spare", ">i2"), ("values", ">f2", dimensions)])
+
+
+def _copy_events(types: npt.NDArray[np.int64], shoppers: int, now: datetime) -> None:
+    from bench.copying import copy_rows
     from profiles.consent import record_consents
     from profiles.identity import ShopperRef, ensure_shoppers, resolve
-    from profiles.models import Purpose, Shopper
+    from profiles.models import Event, Purpose, Shopper
     from profiles.partitions import ensure_partitions
-    from tenants.connection import connection
 
-    rng = np.random.default_rng(SEED + 1)
+    rng = np.random.default_rng([SEED, 6])
     refs = [ShopperRef(known=f"g-{number}") for number in range(shoppers)]
     ensure_shoppers(refs)
     ids = resolve(refs)
     record_consents(Shopper.objects.all(), {Purpose.PERSONALIZATION: True}, source="generated")
-    now = datetime.now(UTC)
-    moments = [now - timedelta(days=day) for day in range(91)]
-    ensure_partitions(moments)
-    # Within a shopper's region of the catalog, items sell by a power law.
-    ranks = np.minimum((rng.pareto(1.1, size=(shoppers, EVENTS_PER_SHOPPER)) * 20), items // 4)
-    regions = rng.integers(0, 12, shoppers) * (items // 12)
-    chosen = (regions[:, None] + ranks.astype(np.int64)) % items + 1
-    kinds = rng.choice(["view", "view", "view", "add_to_cart", "purchase"], size=chosen.shape)
-    days = np.sort(rng.uniform(0, 90, size=chosen.shape), axis=1)
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            "COPY profiles_event (shopper_id, kind, item_id, occurred_at, received_at, quantity,"
-            " currency, query, text, context) FROM STDIN"
-        ) as copy,
-    ):
-        for row, ref in enumerate(refs):
-            for item, kind, day in zip(chosen[row], kinds[row], days[row], strict=True):
-                at = now - timedelta(days=float(day))
-                copy.write_row((ids[ref], str(kind), int(item), at, now, 1, "", "", "", "{}"))
+    ensure_partitions([now - timedelta(days=day) for day in range(91)])
+    # Each shopper has a few tastes; within one, items sell by a power law.
+    tastes = rng.choice(types, size=(shoppers, TASTES))
+    shape = (shoppers, EVENTS_PER_SHOPPER)
+    wanted = np.take_along_axis(tastes, rng.integers(0, TASTES, shape), axis=1)
+    chosen = _by_type(types, wanted, rng)
+    kinds = rng.choice(["view", "view", "view", "add_to_cart", "purchase"], size=shape)
+    days = np.sort(rng.uniform(0, 90, size=shape), axis=1)
+    copy_rows(
+        Event,
+        ("shopper_id", "kind", "item_id", "occurred_at", "received_at", "context"),
+        (
+            (ids[ref], str(kind), int(item), now - timedelta(days=float(day)), now, "{}")
+            for row, ref in enumerate(refs)
+            for item, kind, day in zip(chosen[row], kinds[row], days[row], strict=True)
+        ),
+    )
+
+
+def _by_type(
+    types: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64], rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """An item of each wanted type, drawn by a power law: ids, in the shape of `wanted`."""
+    items = np.argsort(types, kind="stable")
+    counts = np.bincount(types, minlength=len(TYPES))
+    starts = np.cumsum(counts) - counts
+    ranks = power_law(wanted.shape, int(counts.max()), rng) % counts[wanted]
+    return np.asarray(items[starts[wanted] + ranks] + 1)
+
+
+def _copy_neighbors(types: npt.NDArray[np.int64], ranker: int) -> None:
+    from bench.copying import copy_binary, fixed_width, rows_of
+    from recommendations.models import ItemNeighbors
+
+    rng = np.random.default_rng([SEED, 7])
+    learned = ItemNeighbors.objects.filter(ranker=ranker).values_list("item_id", flat=True)
+    missing = np.setdiff1d(np.arange(1, len(types) + 1), np.fromiter(learned, np.int64))
+    layout = fixed_width(
+        ranker=">i8", item=">i8", ids=_array(">i4"), weights=_array(">f4"), repeat=">f4"
+    )
+    weights = np.sort(rng.uniform(0.02, 0.4, NEIGHBORS))[::-1]
+
+    def blocks() -> Iterator[npt.NDArray[Any]]:
+        for start in range(0, len(missing), BLOCK):
+            part = missing[start : start + BLOCK]
+            rows = rows_of(layout, len(part))
+            rows["ranker"], rows["item"], rows["repeat"] = ranker, part, 1.0
+            alike = np.repeat(types[part - 1][:, None], NEIGHBORS, axis=1)
+            for name, oid, values in (
+                ("ids", 23, _by_type(types, alike, rng)),  # 23 int4, 700 float4: pg_type.dat
+                ("weights", 700, np.broadcast_to(weights, alike.shape)),
+            ):
+                array = rows[name]
+                array["dimensions"], array["of"], array["length"] = 1, oid, NEIGHBORS
+                array["first"] = 1
+                array["elements"]["size"], array["elements"]["value"] = 4, values
+            yield rows
+
+    copy_binary(
+        ItemNeighbors._meta.db_table,  # noqa: SLF001  # Django's public model API
+        ("ranker_id", "item_id", "neighbor_ids", "weights", "repeat"),
+        blocks(),
+    )
+
+
+def _array(kind: str) -> np.dtype[Any]:
+    """Postgres's array_recv: dimensions, null flag, element type, length, lower bound, elements."""
+    return np.dtype(
+        [
+            ("dimensions", ">i4"),
+            ("nulls", ">i4"),
+            ("of", ">i4"),
+            ("length", ">i4"),
+            ("first", ">i4"),
+            ("elements", [("size", ">i4"), ("value", kind)], NEIGHBORS),
+        ]
+    )

@@ -99,7 +99,6 @@ def refresh_facts(now: datetime) -> int:
 def store_facts(log: InteractionLog, now: datetime) -> int:
     facts = item_facts(log, now=now.timestamp())
     with transaction.atomic():
-        ItemFacts.objects.exclude(pk__in=log.item_ids.tolist()).delete()
         ItemFacts.objects.bulk_create(
             [
                 ItemFacts(item_id=item, popularity=popularity, trend=trend, computed_at=now)
@@ -115,6 +114,8 @@ def store_facts(log: InteractionLog, now: datetime) -> int:
             unique_fields=["item"],
             update_fields=["popularity", "trend", "computed_at"],
         )
+        # Items that nobody took any more. By time: a list of ids stops at 65,535 parameters.
+        ItemFacts.objects.exclude(computed_at=now).delete()
     unsettle()  # the lists of what sells
     return len(log.item_ids)
 
