@@ -7,7 +7,7 @@ PORT ?= 8000
 UV_VERSION := 0.13.8
 
 .PHONY: help demo stop reset test lint format types lock browser clean \
-	bench bench-quality bench-reasons bench-serving
+	bench bench-quality bench-reasons bench-understanding bench-serving
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ bench-quality: $(VENV)/.dev  ## Quality of recommendations on Online Retail.
 
 bench-reasons: $(VENV)/.dev  ## Whether every served reason is true.
 	$(BIN)/python bench/reasons.py
+
+bench-understanding: $(VENV)/.dev  ## Price bounds and options understood from shoppers' words.
+	$(BIN)/python bench/understanding.py
 
 bench-serving: $(VENV)/.dev  ## Latency of GET recommendations against a one-row view.
 	$(BIN)/python bench/serving.py
