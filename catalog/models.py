@@ -1,16 +1,19 @@
-"""What: items of any kind, their offers and embeddings, and the feeds they came from."""
+"""What: items of any kind, their offers, reviews and embeddings, and the feeds they came from."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from pgvector.django import HalfVectorField, HnswIndex
 
+from catalog.quality.checks import STALE_STOCK
+from catalog.quality.policy import points_of, quality_policy
 from tenants.settled import unsettle
 
 EMBEDDING_DIMENSIONS = 512
@@ -37,6 +40,26 @@ class ItemQuerySet(models.QuerySet["Item"]):
             | Q(embedding=None)
             | Q(embedding__updated_at__lt=F("updated_at"))
         )
+
+    def with_quality(self, now: datetime) -> Self:
+        """Annotates `quality_now`: the score from 0 to 100 with the age of the stock taken in.
+
+        NULL where the item was not checked yet. Adds two joins by primary key.
+        """
+        policy = quality_policy()
+        stale = Q(offer__stock__isnull=False) & Q(
+            offer__refreshed_at__lt=now - timedelta(minutes=policy.stock_minutes)
+        )
+        off = points_of(policy)[STALE_STOCK]
+        checked = Greatest(F("quality__score") - Case(When(stale, then=off), default=0), Value(0))
+        # Postgres' greatest() ignores NULL, and would make 0 of what nobody checked.
+        score = Case(When(quality__isnull=False, then=checked), output_field=models.IntegerField())
+        return self.annotate(quality_now=score)
+
+    def fit_for_language_model(self, now: datetime) -> Self:
+        """Good enough to be described by a language model: what it would say of the others is
+        made of gaps. An item that was not checked yet is not fit."""
+        return self.with_quality(now).filter(quality_now__gte=quality_policy().language_model_score)
 
 
 class Item(models.Model):
@@ -149,6 +172,87 @@ class ItemEmbedding(models.Model):
         return f"{self.item_id} ({self.model_version})"
 
 
+class Review(models.Model):
+    """What somebody thinks of an item. `author` is a name to show, or a pseudonym.
+
+    `shopper` is kept only where the shop sends it, so that an erasure finds the reviews of a
+    shopper: see `catalog.reviews.forget_author`.
+    """
+
+    external_id = models.CharField(max_length=200, unique=True)
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="reviews")
+    rating = models.PositiveSmallIntegerField(help_text="From 1 to 5.")
+    title = models.CharField(max_length=300, blank=True)
+    text = models.TextField(blank=True)
+    author = models.CharField(max_length=200, blank=True, help_text="As it is shown.")
+    shopper = models.CharField(
+        max_length=200, blank=True, help_text="The shop's own id of who wrote it."
+    )
+    language = models.CharField(max_length=10, blank=True)
+    verified = models.BooleanField(default=False, help_text="Who wrote it bought the item.")
+    written_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["shopper"], name="review_shopper", condition=~Q(shopper=""))
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(rating__gte=1, rating__lte=5), name="review_rating_from_1_to_5"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rating} of 5: {self.title or self.text[:60]}"
+
+
+class ItemRating(models.Model):
+    """What all reviews of an item, or of all variants of its group, come to."""
+
+    item = models.OneToOneField(
+        Item, on_delete=models.CASCADE, primary_key=True, related_name="rating"
+    )
+    count = models.PositiveIntegerField()
+    average = models.DecimalField(max_digits=3, decimal_places=2)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.average} of 5 ({self.count})"
+
+
+class ItemLink(models.Model):
+    """The merchant's own word that one item goes with another."""
+
+    class Kind(models.TextChoices):
+        RELATED = "related", "Related: an alternative"
+        CROSS_SELL = "cross_sell", "Cross-sell: goes with it"
+        UP_SELL = "up_sell", "Up-sell: the better one"
+
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="links")
+    linked = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=20, choices=Kind)
+    position = models.PositiveIntegerField(default=0, help_text="In the merchant's order.")
+
+    class Meta:
+        ordering = ["item", "kind", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["item", "kind", "linked"], name="one_link_of_a_kind")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id} → {self.linked_id} ({self.kind})"
+
+
+class FeedContent(models.TextChoices):
+    """What the rows of a feed are."""
+
+    ITEMS = "items", "Items and offers"
+    REVIEWS = "reviews", "Reviews"
+    LINKS = "links", "Links between items"
+
+
 class FeedFormat(models.TextChoices):
     """The stored name of a format; its reader is in `catalog.feeds`."""
 
@@ -168,6 +272,9 @@ class FeedImport(models.Model):
         DONE = "done"
         FAILED = "failed"
 
+    content = models.CharField(
+        max_length=10, choices=FeedContent, default=FeedContent.ITEMS, help_text="What a row is."
+    )
     format = models.CharField(max_length=20, choices=FeedFormat)
     file_name = models.CharField(max_length=255)
     file = models.FileField(upload_to="feeds/", blank=True)

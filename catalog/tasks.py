@@ -5,6 +5,7 @@ import logging
 from catalog.embedding import EmbedderUnavailable, embed_items, embedder
 from catalog.importing import run_import
 from catalog.models import FeedImport, Item
+from catalog.quality.refresh import check_catalog, check_changed
 from tenants.tasks import current_schema, tenant_task
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ def run_feed_import(feed_import_id: int) -> None:
     with feed_import.file.open("rb") as stream:
         run_import(feed_import, stream)
     embed_changed_items.delay_on_commit(current_schema())
+    check_changed_items.delay_on_commit(current_schema())
 
 
 @tenant_task
@@ -44,3 +46,15 @@ def embed_changed_items() -> None:
             return
     if embedded:
         logger.info("Embedded %d items", embedded)
+
+
+@tenant_task
+def check_changed_items() -> None:
+    """Judge the items that changed since they were judged. Safe to run twice, or beside itself."""
+    check_changed()
+
+
+@tenant_task
+def check_whole_catalog() -> None:
+    """Judge every item anew: usual prices moved, and time has passed. Safe to run twice."""
+    check_catalog()

@@ -26,6 +26,14 @@ app.conf.beat_schedule = {
         **every_tenant("catalog.tasks.embed_changed_items"),
         "schedule": 30.0,
     },
+    "check-changed-items": {
+        **every_tenant("catalog.tasks.check_changed_items"),
+        "schedule": crontab(minute="*/5"),
+    },
+    "check-whole-catalog": {
+        **every_tenant("catalog.tasks.check_whole_catalog"),
+        "schedule": crontab(hour="2", minute="40"),
+    },
     "refresh-popularity": {
         **every_tenant("recommendations.tasks.refresh_popularity"),
         "schedule": crontab(minute="*/10"),
