@@ -17,6 +17,7 @@ class SignalKind(StrEnum):
     WISHLIST = "wishlist"
     ADD_TO_CART = "add_to_cart"
     PURCHASE = "purchase"
+    RETURN = "return"
     RATING = "rating"
     REVIEW = "review"
     CONTEXT_ITEM = "context_item"
@@ -33,6 +34,7 @@ HISTORY_KINDS = frozenset(
         SignalKind.WISHLIST,
         SignalKind.ADD_TO_CART,
         SignalKind.PURCHASE,
+        SignalKind.RETURN,
         SignalKind.RATING,
         SignalKind.REVIEW,
     }

@@ -1,8 +1,9 @@
 """What we know and may use for one request: the shopper, the page, the settings."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from django.db import DatabaseError, connection
 from django.utils import timezone
@@ -56,6 +57,7 @@ def build_request(
     cart = list(known.cart) if known and cart_items is None else []
     cart += [_page_signal(SignalKind.CART_ITEM, item_id, now) for item_id in given_cart]
     context = [_page_signal(SignalKind.CONTEXT_ITEM, item_id, now) for item_id in context_ids]
+    again = settings.question == Placement.Question.BUY_AGAIN
     owned = frozenset(signal.item for signal in history if signal.kind in OWNED_KINDS)
     return RecommendationRequest(
         placement=settings,
@@ -69,7 +71,8 @@ def build_request(
         signals=_usable(settings, policy, history=history, cart=cart, context=context),
         context_item_ids=frozenset(context_ids),
         cart_item_ids=frozenset(signal.item for signal in cart),
-        owned_item_ids=frozenset() if settings.repeats_purchases else owned,
+        owned_item_ids=frozenset() if settings.repeats_purchases or again else owned,
+        only_item_ids=owned if again else None,
         dismissed_item_ids=frozenset(known.dismissed) if known else frozenset(),
         fallbacks=tuple(fallbacks),
     )
@@ -123,10 +126,19 @@ def _known(shopper: ShopperRef, fallbacks: list[str]) -> PermittedState | None:
         return None
 
 
+BLENDS: Mapping[str, BlendName] = MappingProxyType(
+    {
+        Placement.Question.BUY_AGAIN: "buy_again",
+        Placement.Question.ITEM: "item",
+        Placement.Question.CART: "cart",
+        Placement.Question.SEARCH: "search",
+        Placement.Question.EMAIL: "email",
+    }
+)
+
+
 def _blend_name(settings: PlacementSettings) -> BlendName:
-    if settings.question != Placement.Question.HOME:
-        return "context"
-    return "home" if settings.repeats_purchases else "discovery"
+    return BLENDS.get(settings.question, "home" if settings.repeats_purchases else "discovery")
 
 
 def _usable(
@@ -138,11 +150,11 @@ def _usable(
     context: Collection[Signal],
 ) -> tuple[Signal, ...]:
     """The signals that this placement ranks by, as far as the policy lets their kind rank."""
-    asked = {
-        Placement.Question.HOME: (*history,),
-        Placement.Question.ITEM: (*context, *history),
-        Placement.Question.CART: (*cart, *history),
-    }[Placement.Question(settings.question)]
+    asked = (*history,)
+    if settings.question == Placement.Question.ITEM:
+        asked = (*context, *history)
+    elif settings.question == Placement.Question.CART:
+        asked = (*cart, *history)
     return tuple(signal for signal in asked if signal.kind in policy.may_rank)
 
 

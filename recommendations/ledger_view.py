@@ -28,6 +28,7 @@ DEEDS: Mapping[str, str] = {
     "wishlist": "Put on the wishlist:",
     "add_to_cart": "Put in the cart:",
     "purchase": "Bought",
+    "return": "Returned",
     "rating": "Rated",
     "review": "Reviewed",
     "context_item": "On the page of",

@@ -40,6 +40,9 @@ class Placement(PartOfPlacementSettings):
         HOME = "home", "What may this shopper like today?"
         ITEM = "item", "What is like this item, or goes with it?"
         CART = "cart", "What goes with what is in the cart?"
+        BUY_AGAIN = "buy_again", "What of what this shopper bought is due again?"
+        SEARCH = "search", "Which of the items found does this shopper prefer?"
+        EMAIL = "email", "What may bring this shopper back?"
 
     code = models.SlugField(max_length=50, unique=True, help_text="As the storefront names it.")
     question = models.CharField(max_length=10, choices=Question)

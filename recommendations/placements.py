@@ -16,10 +16,18 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_PLACEMENTS = (
     ("home", Placement.Question.HOME, 0.3),
-    ("buy-again", Placement.Question.HOME, 0.0),
+    ("buy-again", Placement.Question.BUY_AGAIN, 0.0),
     ("item", Placement.Question.ITEM, 0.2),
     ("cart", Placement.Question.CART, 0.3),
+    ("search", Placement.Question.SEARCH, 0.0),
+    ("email", Placement.Question.EMAIL, 0.3),
 )
+"""Code, question and diversity."""
+
+REPEATING = frozenset(
+    {Placement.Question.BUY_AGAIN, Placement.Question.SEARCH, Placement.Question.EMAIL}
+)
+"""Questions that what the shopper has is an answer to, unless the merchant says otherwise."""
 
 
 def ensure_default_placements() -> None:
@@ -30,7 +38,7 @@ def ensure_default_placements() -> None:
                 code=code,
                 question=question,
                 diversity=diversity,
-                repeats_purchases=code == "buy-again",
+                repeats_purchases=question in REPEATING,
             )
             for code, question, diversity in DEFAULT_PLACEMENTS
         ],

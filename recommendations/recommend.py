@@ -120,7 +120,9 @@ class _Scoring:
         self.fallbacks = fallbacks
         self.now = request.now.timestamp()
         self.rules = RuleBook(request.rules)
-        self.weights = weights_of(request.signals, now=self.now, params=request.placement.params)
+        self.weights = weights_of(
+            request.signals, now=self.now, params=request.placement.params, blend=request.blend
+        )
         self.memory = self._recall()
         self.content = content_of(request.signals, self.weights, self.memory, now=self.now)
 
@@ -130,7 +132,7 @@ class _Scoring:
                 self.request.signals,
                 ranker_version=self.request.placement.ranker_version,
                 now=self.now,
-                content=self.request.blend.content > 0,
+                content=self.request.blend.content != 0,
             )
         except Exception:  # noqa: BLE001  # what was learned may be broken, too
             note_outage()
@@ -155,7 +157,11 @@ class _Scoring:
             *selling.newest[: depth.newest],
             *(rule.item_id for rule in request.rules if rule.item_id is not None),
         }
-        pool = self._pool(proposed - excluded, near=depth.content, excluded=excluded)
+        near = depth.content
+        if request.only_item_ids is not None:
+            due = {item: own.get(item, 0.0) for item in request.only_item_ids}
+            proposed, near = set(strongest(due, depth.neighbors, excluded=excluded)), 0
+        pool = self._pool(proposed - excluded, near=near, excluded=excluded)
         ranked = rank(
             pool,
             neighbors=neighbors,

@@ -24,30 +24,56 @@ KIND_WEIGHTS: Mapping[str, float] = MappingProxyType(
         SignalKind.RATING: 0.8,
         SignalKind.REVIEW: 0.8,
         SignalKind.PURCHASE: 1.0,
+        SignalKind.RETURN: -1.0,
         SignalKind.CART_ITEM: 2.0,
         SignalKind.CONTEXT_ITEM: 4.0,
     }
 )
 """How much one fresh event of a kind counts against one purchase; an absent kind counts nothing.
 
+A return takes away what a purchase gave: it lies later, so it weighs a little more.
 The item on the page and the items in the cart are what the placement asks about, so they
 outweigh the history.
 """
 
+ENGAGED_KINDS: frozenset[str] = HISTORY_KINDS - {SignalKind.RETURN}
+"""Kinds of the history that speak for their item."""
+
 OWNED_KINDS: frozenset[str] = frozenset({SignalKind.PURCHASE, SignalKind.RATING, SignalKind.REVIEW})
 """Kinds after which the shopper has the item: offering it is "buy again", else "revisit"."""
+
+CONSIDERED_KINDS: frozenset[str] = ENGAGED_KINDS - OWNED_KINDS
+"""Kinds short of having the item."""
+
+SESSION_HALF_LIFE_MINUTES = 20.0
+"""How long it takes for an event to count half of what the present visit adds to it."""
+
+MINUTES_PER_DAY = 1_440.0
 
 LASTING = 0.05
 """What never fades of a signal: taste outlives a season, and an old log still personalizes."""
 
 Generator = Literal["neighbors", "buy_again", "revisit", "popularity", "trend"]
-BlendName = Literal["home", "discovery", "context"]
+BlendName = Literal["home", "discovery", "buy_again", "item", "cart", "search", "email"]
 FloatArray = npt.NDArray[np.float64]
+
+
+SESSION = 3.0
+"""What a fresh event gains by belonging to the present visit, until training chooses."""
+
+PAGE_HISTORY = 0.1
+"""What the history counts where the page or the cart is what the shopper looks at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """How much each generator counts in a kind of placement. No weight is negative."""
+    """How much each generator counts in a kind of placement.
+
+    No weight is negative, but for `content` where more of the same is not what is asked for.
+    `history` is the share of its weight that a signal of the shopper's history keeps beside what
+    the placement is about; `session` is how many times its weight a signal gains at the moment it
+    happens, which fades within the visit.
+    """
 
     neighbors: float = 1.0
     buy_again: float = 0.0
@@ -55,6 +81,8 @@ class Blend:
     popularity: float = 0.02
     trend: float = 0.005
     content: float = 0.005
+    history: float = 1.0
+    session: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +91,48 @@ class ScoringParams:
 
     `saturation` in 0-1 is the power a signal's strength is raised to: 0 counts a signal once
     however often it came, 1 counts every event in full. `recency_half_life_days` is how long
-    it takes for a signal to count half. `home` is the blend where items the shopper has may
-    come back, `discovery` the one where only new ones are shown, `context` the one for what
-    goes with the item on the page or in the cart: there even an item that nobody took yet
-    should be answered by what is like it, not by what sells.
+    it takes for a signal to count half. There is a blend for each question: `home` where items
+    the shopper has may come back, `discovery` where only new ones are shown, `buy_again` among
+    what the shopper has, `item` and `cart` for what goes with the page or the cart, `search` for
+    the order of what was found, `email` for what is read days later. On a page even an item that
+    nobody took yet should be answered by what is like it, not by what sells.
     """
 
     saturation: float = 0.5
     recency_half_life_days: float = 360.0
     kind_weights: Mapping[str, float] = field(default_factory=lambda: dict(KIND_WEIGHTS))
-    home: Blend = field(default_factory=lambda: Blend(buy_again=0.5, revisit=0.5))
-    discovery: Blend = field(default_factory=lambda: Blend(revisit=0.5))
-    context: Blend = field(
-        default_factory=lambda: Blend(popularity=0.002, trend=0.001, content=0.05)
+    home: Blend = field(default_factory=lambda: Blend(buy_again=0.5, revisit=0.5, session=SESSION))
+    discovery: Blend = field(default_factory=lambda: Blend(revisit=0.5, session=SESSION))
+    buy_again: Blend = field(
+        default_factory=lambda: Blend(
+            neighbors=0.2, buy_again=1.0, revisit=0.5, popularity=0.002, trend=0.001, content=0.0
+        )
     )
+    item: Blend = field(
+        default_factory=lambda: Blend(
+            popularity=0.002, trend=0.001, content=0.05, history=PAGE_HISTORY
+        )
+    )
+    cart: Blend = field(
+        default_factory=lambda: Blend(
+            popularity=0.002, trend=0.001, content=0.01, history=PAGE_HISTORY
+        )
+    )
+    search: Blend = field(
+        default_factory=lambda: Blend(
+            buy_again=0.5, revisit=0.5, popularity=0.0, trend=0.0, content=0.02, session=SESSION
+        )
+    )
+    email: Blend = field(default_factory=lambda: Blend(buy_again=0.5, revisit=0.5))
 
     def blend(self, name: BlendName) -> Blend:
-        return {"home": self.home, "discovery": self.discovery, "context": self.context}[name]
+        blend: Blend = getattr(self, name)
+        return blend
+
+    def kind_weight(self, kind: str, blend: Blend) -> float:
+        """What a fresh event of a kind counts in a placement of this blend."""
+        weight = self.kind_weights.get(kind, 0.0)
+        return weight * blend.history if kind in HISTORY_KINDS else weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +158,25 @@ class Amount:
     amount: float
 
 
-def signal_weight(signal: Signal, *, now: float, params: ScoringParams) -> float:
+def signal_weight(
+    signal: Signal, *, now: float, params: ScoringParams, blend: Blend | None = None
+) -> float:
     """What a signal counts at `now` (seconds since 1970, UTC); 0 when its kind does not rank.
 
     A function of this signal alone: removing another one changes nothing here, which is what
-    makes a ledger exact. A signal dated after `now` counts as fresh.
+    makes a ledger exact. A signal dated after `now` counts as fresh. Without a `blend` it is what
+    the signal counts whatever the placement.
     """
-    kind_weight = params.kind_weights.get(signal.kind, 0.0)
+    blend = blend or Blend()
     return float(
-        signal_weights(kind_weight, signal.strength, signal.last_at, now=now, params=params)
+        signal_weights(
+            params.kind_weight(signal.kind, blend),
+            signal.strength,
+            signal.last_at,
+            now=now,
+            params=params,
+            session=blend.session if signal.kind in HISTORY_KINDS else 0.0,
+        )
     )
 
 
@@ -124,16 +187,21 @@ def signal_weights(
     *,
     now: float,
     params: ScoringParams,
+    session: npt.ArrayLike = 0.0,
 ) -> FloatArray:
-    """`signal_weight` for arrays: kind weight * strength^saturation * freshness.
+    """`signal_weight` for arrays: kind weight * (strength^saturation * freshness + session).
 
-    Freshness falls from 1 towards 1/20, half of the way every `recency_half_life_days`.
+    Freshness falls from 1 towards 1/20, half of the way every `recency_half_life_days`. What the
+    present visit adds is `session` at once and half of it every 20 minutes, however often the
+    event came before: an old habit is no news.
     """
     age_days = np.maximum(now - np.asarray(last_at, dtype=np.float64), 0.0) / SECONDS_PER_DAY
     faded = np.exp2(-age_days / params.recency_half_life_days)
     freshness = LASTING + (1.0 - LASTING) * faded
     saturated = np.asarray(strength, dtype=np.float64) ** params.saturation
-    return np.asarray(np.asarray(kind_weight, dtype=np.float64) * saturated * freshness)
+    visit = np.exp2(-age_days * MINUTES_PER_DAY / SESSION_HALF_LIFE_MINUTES)
+    counted = saturated * freshness + np.asarray(session, dtype=np.float64) * visit
+    return np.asarray(np.asarray(kind_weight, dtype=np.float64) * counted)
 
 
 def score_history(
@@ -161,7 +229,7 @@ def score_history(
         )
         ledgers[item] = [amount for amount in amounts if amount.amount]
     for signal in signals:
-        weight = signal_weight(signal, now=now, params=params)
+        weight = signal_weight(signal, now=now, params=params, blend=blend)
         learned = neighbors.get(signal.item)
         for amount in _amounts_of(signal, weight, learned, blend):
             if amount.amount and amount.item in ledgers:
@@ -178,9 +246,9 @@ def _amounts_of(
     signal: Signal, weight: float, learned: Neighbors | None, blend: Blend
 ) -> Iterable[Amount]:
     worth = weight * (1.0 if learned is None else learned.repeat)
-    if signal.kind in OWNED_KINDS:
+    if signal.kind in OWNED_KINDS or signal.kind == SignalKind.RETURN:
         yield Amount(signal.item, "buy_again", signal, blend.buy_again * worth)
-    elif signal.kind in HISTORY_KINDS:
+    elif signal.kind in CONSIDERED_KINDS:
         yield Amount(signal.item, "revisit", signal, blend.revisit * worth)
     if learned is not None:
         for item, similarity in zip(learned.items.tolist(), learned.weights.tolist(), strict=True):

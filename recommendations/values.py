@@ -69,7 +69,8 @@ class RecommendationRequest:
     """What is known and may be used. `personalized` is False without consent or history to read.
 
     `signals` holds the shopper's history, cart and what the page is about, as far as the signal
-    policy lets them rank. `ignore_eligibility` is for offline evaluation only.
+    policy lets them rank. Where `only_item_ids` are given, nothing else may be shown.
+    `ignore_eligibility` is for offline evaluation only.
     """
 
     placement: PlacementSettings
@@ -84,6 +85,7 @@ class RecommendationRequest:
     context_item_ids: frozenset[int] = frozenset()
     cart_item_ids: frozenset[int] = frozenset()
     owned_item_ids: frozenset[int] = frozenset()
+    only_item_ids: frozenset[int] | None = None
     dismissed_item_ids: frozenset[int] = frozenset()
     fallbacks: tuple[str, ...] = ()
     ignore_eligibility: bool = False

@@ -1,7 +1,7 @@
 """Asking for a slate and laying it out as tiles."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from catalog.models import Item
 from demo.storefront.tiles import Tile, tile_of
@@ -9,14 +9,10 @@ from demo.storefront.visitor import Visitor
 from recommendations.context import build_request
 from recommendations.feedback import record_served
 from recommendations.recommend import recommend
-from recommendations.values import ServedItem
 from tenants.errors import DomainError
 
 SIZES = {"home": 12, "buy-again": 6, "item": 6, "cart": 6}
 """How many tiles each placement of the storefront has."""
-
-BOUGHT_BEFORE_AMONG = 40
-"""How far down the slate the row of things to buy again looks for what was bought before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +32,17 @@ def slate_for(
     `cart` holds the external ids in the session's cart, which the visitor sees, so it counts also
     without consent. A placement that the merchant switched off is an empty slate.
     """
-    again = placement == "buy-again"
     try:
         request = build_request(
             placement,
             shopper=visitor.ref,
             item=item,
             cart_items=cart,
-            limit=BOUGHT_BEFORE_AMONG if again else SIZES[placement],
+            limit=SIZES[placement],
         )
     except DomainError:
         return TileSlate(placement, personalized=False, tiles=())
     slate = recommend(request)
-    if again:
-        bought = tuple(served for served in slate.items if _bought_before(served))
-        slate = replace(slate, items=bought[: SIZES[placement]])
     if not slate.items:
         return TileSlate(placement, slate.personalized, tiles=())
     record_served(slate)
@@ -63,14 +55,9 @@ def slate_for(
                 items[served.item_id],
                 served=served,
                 decision=str(slate.decision_id),
-                owned=again,
+                owned=placement == "buy-again",
             )
             for served in slate.items
             if served.item_id in items
         ),
     )
-
-
-def _bought_before(served: ServedItem) -> bool:
-    """Whether a purchase of this very item is part of why it is here."""
-    return any(contribution.generator == "buy_again" for contribution in served.ledger)

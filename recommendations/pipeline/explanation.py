@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from profiles.policy import Policy
 from profiles.signals import SignalKind
+from recommendations.scoring import CONSIDERED_KINDS
 from recommendations.values import Ledger, Reason
 
 NEIGHBOR_WORDS = {
@@ -66,10 +67,16 @@ def explain(
         # A pin adds nothing to the score, and is why the item is on top all the same.
         pin = next(n for n, (_, generator, _) in enumerate(ledger.entries) if generator == "rule")
         return Reason(SignalKind.RULE, WORDS["rule"][SignalKind.RULE], (pin,))
+    bought: frozenset[int | None] | None = None
     for position, contribution in enumerate(ledger):
         signal = contribution.signal
         if contribution.amount <= 0 or signal.kind not in policy.may_cite:
             continue
+        if signal.kind in CONSIDERED_KINDS and SignalKind.PURCHASE in policy.may_cite:
+            # What was looked at, or put in the cart, and then bought: say that it was bought.
+            bought = _bought(ledger) if bought is None else bought
+            if signal.item_id in bought:
+                continue
         words = WORDS[contribution.generator].get(SignalKind(signal.kind))
         if words is None:
             continue
@@ -78,3 +85,9 @@ def explain(
             continue
         return Reason(signal.kind, words.format(title=title), (position,))
     return None
+
+
+def _bought(ledger: Ledger) -> frozenset[int | None]:
+    """The items whose purchase speaks for this one and can be said."""
+    signals = (ledger.signals[index] for index, _, amount in ledger.entries if amount > 0)
+    return frozenset(s.item_id for s in signals if s.kind == SignalKind.PURCHASE)

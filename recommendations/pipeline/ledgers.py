@@ -14,7 +14,7 @@ from recommendations.pipeline.arrays import half_vectors
 from recommendations.pipeline.candidates import PoolItem
 from recommendations.pipeline.memory import Content, Memory
 from recommendations.pipeline.ranking import RuleBook, own_amount, rule_amount
-from recommendations.scoring import OWNED_KINDS, Blend
+from recommendations.scoring import CONSIDERED_KINDS, Blend
 from recommendations.values import Entry, Ledger, SignalRef
 
 Entries = dict[int, list[Entry]]
@@ -55,7 +55,7 @@ def _add_history(
         said[signal.item].append((index, blend.neighbors * weight))
         own = entries.get(signal.item)
         if own is not None and (amount := own_amount(signal, weight, memory, blend)):
-            generator = "buy_again" if signal.kind in OWNED_KINDS else "revisit"
+            generator = "revisit" if signal.kind in CONSIDERED_KINDS else "buy_again"
             own.append((index, generator, amount))
     if not blend.neighbors:
         return

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from profiles.signals import Signal, SignalKind
+from profiles.signals import HISTORY_KINDS, Signal, SignalKind
 from recommendations.pipeline.arrays import half_vectors
 from recommendations.pipeline.candidates import PoolItem
 from recommendations.pipeline.memory import Content, Memory
-from recommendations.scoring import OWNED_KINDS, Blend, ScoringParams, signal_weights
+from recommendations.scoring import CONSIDERED_KINDS, Blend, ScoringParams, signal_weights
 from recommendations.values import Candidate, Rule
 
 Scores = dict[int, float]
@@ -18,16 +18,22 @@ Scores = dict[int, float]
 PAGE_KINDS = frozenset({SignalKind.CONTEXT_ITEM, SignalKind.CART_ITEM})
 
 
-def weights_of(signals: Sequence[Signal], *, now: float, params: ScoringParams) -> list[float]:
+def weights_of(
+    signals: Sequence[Signal], *, now: float, params: ScoringParams, blend: Blend
+) -> list[float]:
     """What each signal counts now, in order; see `scoring.signal_weight`."""
     if not signals:
         return []
+    by_kind = {kind: params.kind_weight(kind, blend) for kind in {s.kind for s in signals}}
     weights: list[float] = signal_weights(
-        [params.kind_weights.get(signal.kind, 0.0) for signal in signals],
+        [by_kind[signal.kind] for signal in signals],
         [signal.strength for signal in signals],
         [signal.last_at for signal in signals],
         now=now,
         params=params,
+        session=[blend.session if signal.kind in HISTORY_KINDS else 0.0 for signal in signals]
+        if blend.session
+        else 0.0,
     ).tolist()
     return weights
 
@@ -80,7 +86,7 @@ def own_amount(signal: Signal, weight: float, memory: Memory, blend: Blend) -> f
     """What a signal adds to its own item: buying it again, or coming back to it."""
     if signal.kind in PAGE_KINDS:
         return 0.0
-    factor = blend.buy_again if signal.kind in OWNED_KINDS else blend.revisit
+    factor = blend.revisit if signal.kind in CONSIDERED_KINDS else blend.buy_again
     return factor * weight * memory.repeat.get(signal.item, 1.0)
 
 

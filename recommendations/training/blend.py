@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from recommendations.scoring import BlendName
+from recommendations.scoring import Blend, BlendName
 from recommendations.training.histories import FloatArray
 from recommendations.training.holdout import Holdout
 from recommendations.training.knobs import BOTH, Lists, knobs, neighbor_recipes
@@ -50,14 +50,14 @@ class Trial:
         blend = recipe.scoring.blend(name)
         own = own_scores(self._holdout.histories, recipe.scoring, blend, now=self._holdout.split_at)
         return blended(
-            self._neighbor_scores(recipe),
+            self._neighbor_scores(recipe, blend),
             own * self._facts.repeat(recipe.repeat_power).astype(np.float32),
             popularity=self._facts.popularity.astype(np.float32),
             trend=self._facts.trend.astype(np.float32),
             blend=blend,
         )
 
-    def _neighbor_scores(self, recipe: Recipe) -> Scores:
+    def _neighbor_scores(self, recipe: Recipe, blend: Blend) -> Scores:
         """The costly part. Most knobs leave it alone, so the latest is kept."""
         scoring = recipe.scoring
         key = (
@@ -66,12 +66,14 @@ class Trial:
             scoring.saturation,
             scoring.recency_half_life_days,
             tuple(sorted(scoring.kind_weights.items())),
+            (blend.history, blend.session),
         )
         if self._latest is None or self._latest[0] != key:
             scores = neighbor_scores(
                 self._holdout.histories,
                 self._neighbors(recipe.neighbors, recipe.momentum),
                 scoring,
+                blend,
                 now=self._holdout.split_at,
             )
             self._latest = (key, scores)

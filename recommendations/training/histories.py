@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from profiles.signals import HALF_LIFE_DAYS, SECONDS_PER_DAY
-from recommendations.scoring import ScoringParams, signal_weights
+from recommendations.scoring import Blend, ScoringParams, signal_weights
 from recommendations.training.log import IntArray, InteractionLog
 
 FloatArray = npt.NDArray[np.float64]
@@ -48,22 +48,28 @@ class Histories:
         )
 
     def weights(
-        self, params: ScoringParams, *, now: float, kinds: Collection[str] | None = None
+        self,
+        params: ScoringParams,
+        blend: Blend,
+        *,
+        now: float,
+        kinds: Collection[str] | None = None,
     ) -> sparse.csr_matrix:
         """Shoppers by items: what each item's signals (of some kinds) count together at `now`."""
         by_kind = np.array(
             [
-                params.kind_weights.get(kind, 0.0) if kinds is None or kind in kinds else 0.0
+                params.kind_weight(kind, blend) if kinds is None or kind in kinds else 0.0
                 for kind in self.kinds
             ]
         )
-        kept = by_kind[self.kind] > 0 if len(self.kind) else np.zeros(0, dtype=np.bool_)
+        kept = by_kind[self.kind] != 0 if len(self.kind) else np.zeros(0, dtype=np.bool_)
         weights = signal_weights(
             by_kind[self.kind[kept]],
             self.strength[kept],
             self.last_at[kept],
             now=now,
             params=params,
+            session=blend.session,
         )
         return sparse.csr_matrix(
             (weights.astype(np.float32), (self.shopper[kept], self.item[kept])), shape=self.shape

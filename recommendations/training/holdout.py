@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recommendations.scoring import KIND_WEIGHTS
+from recommendations.scoring import ENGAGED_KINDS
 from recommendations.training.evaluation import (
     ListQuality,
     list_quality,
@@ -21,7 +21,7 @@ from recommendations.training.ranker import Ranker
 Scores = npt.NDArray[np.float32]
 
 MIN_TARGETS = 100
-"""With fewer events of the target kinds after the split, every kind that ranks is a target."""
+"""With fewer events of the target kinds after the split, every kind of engagement is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +91,12 @@ def hold_out(
 ) -> Holdout:
     """What shoppers known before `split_at` took from then until `until`.
 
-    Taking is an event of `target_kinds`, or of any kind that ranks where these are too few.
+    Taking is an event of `target_kinds`, or of any kind of engagement where these are too few.
     """
     before, after = log.before(split_at), log.since(split_at).before(until)
     targets = after.of_kinds(target_kinds)
     if len(targets) < MIN_TARGETS:
-        target_kinds = KIND_WEIGHTS.keys()
+        target_kinds = ENGAGED_KINDS
         targets = after.of_kinds(target_kinds)
     known = np.zeros(len(log.shopper_ids), dtype=np.bool_)
     known[before.shopper] = True

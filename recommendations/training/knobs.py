@@ -4,12 +4,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from profiles.signals import HISTORY_KINDS
-from recommendations.scoring import KIND_WEIGHTS, OWNED_KINDS, BlendName
+from recommendations.scoring import CONSIDERED_KINDS, KIND_WEIGHTS, OWNED_KINDS, BlendName
 from recommendations.training.neighbors import NeighborRecipe
 from recommendations.training.recipe import Recipe, TrainingParams
-
-CONSIDERED_KINDS: frozenset[str] = HISTORY_KINDS - OWNED_KINDS
 
 Lists = tuple[BlendName, ...]
 HOME: Lists = ("home",)

@@ -8,7 +8,13 @@ import numpy.typing as npt
 from scipy import sparse
 
 from profiles.signals import HISTORY_KINDS
-from recommendations.scoring import OWNED_KINDS, Blend, BlendName, Neighbors, ScoringParams
+from recommendations.scoring import (
+    CONSIDERED_KINDS,
+    Blend,
+    BlendName,
+    Neighbors,
+    ScoringParams,
+)
 from recommendations.training.histories import Histories
 from recommendations.training.log import IntArray, InteractionLog
 from recommendations.training.neighbors import learn_neighbors, with_momentum
@@ -17,6 +23,9 @@ from recommendations.training.recipe import Recipe
 
 POOL = 4
 """Neighbors learned per item before momentum picks among them, as a multiple of those kept."""
+
+TAKEN_OR_RETURNED = HISTORY_KINDS - CONSIDERED_KINDS
+"""Kinds that speak of buying their item again, or against it."""
 
 Scores = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float32]
@@ -56,7 +65,7 @@ class Ranker:
         params = self.recipe.scoring
         blend = params.blend(name)
         return blended(
-            neighbor_scores(histories, self.neighbors, params, now=now),
+            neighbor_scores(histories, self.neighbors, params, blend, now=now),
             own_scores(histories, params, blend, now=now) * self.repeat,
             popularity=self.popularity,
             trend=self.trend,
@@ -80,17 +89,22 @@ def learn(log: InteractionLog, recipe: Recipe, *, now: float, keep: int, seed: i
 
 
 def neighbor_scores(
-    histories: Histories, neighbors: sparse.csr_matrix, params: ScoringParams, *, now: float
+    histories: Histories,
+    neighbors: sparse.csr_matrix,
+    params: ScoringParams,
+    blend: Blend,
+    *,
+    now: float,
 ) -> Scores:
     """Shoppers by items: the history's weights times the neighbors."""
-    product = histories.weights(params, now=now) @ neighbors
+    product = histories.weights(params, blend, now=now) @ neighbors
     return np.asarray(product.toarray(), dtype=np.float32)
 
 
 def own_scores(histories: Histories, params: ScoringParams, blend: Blend, *, now: float) -> Scores:
     """Shoppers by items: what an item's own history is worth, before its `repeat`."""
-    owned = histories.weights(params, now=now, kinds=OWNED_KINDS)
-    considered = histories.weights(params, now=now, kinds=HISTORY_KINDS - OWNED_KINDS)
+    owned = histories.weights(params, blend, now=now, kinds=TAKEN_OR_RETURNED)
+    considered = histories.weights(params, blend, now=now, kinds=CONSIDERED_KINDS)
     both = blend.buy_again * owned + blend.revisit * considered
     return np.asarray(both.toarray(), dtype=np.float32)
 

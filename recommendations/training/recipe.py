@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Self, get_args
 
-from recommendations.scoring import Blend, ScoringParams
+from recommendations.scoring import Blend, BlendName, ScoringParams
 from recommendations.training.neighbors import NeighborRecipe
 
 
@@ -42,9 +42,7 @@ class Recipe:
                 saturation=scoring["saturation"],
                 recency_half_life_days=scoring["recency_half_life_days"],
                 kind_weights=dict(scoring["kind_weights"]),
-                home=Blend(**scoring["home"]),
-                discovery=Blend(**scoring["discovery"]),
-                context=Blend(**scoring["context"]),
+                **{name: Blend(**scoring[name]) for name in get_args(BlendName)},
             ),
         )
 
