@@ -7,7 +7,8 @@ PORT ?= 8000
 UV_VERSION := 0.13.8
 
 .PHONY: help demo stop reset test lint format types lock browser clean \
-	bench bench-quality bench-reasons bench-understanding bench-serving
+	bench bench-quality bench-reasons bench-understanding bench-serving \
+	bench-ingest
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +52,9 @@ bench-understanding: $(VENV)/.dev  ## Price bounds and options understood from s
 
 bench-serving: $(VENV)/.dev  ## Latency of GET recommendations against a one-row view.
 	$(BIN)/python bench/serving.py
+
+bench-ingest: $(VENV)/.dev  ## Events taken in by the API against COPY, and what kill -9 loses.
+	$(BIN)/python bench/ingest.py
 
 lock: $(BIN)/uv  ## Write the locked requirements, with hashes.
 	for name in requirements requirements-dev; do $(BIN)/uv pip compile -q --python-version 3.11 \

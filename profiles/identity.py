@@ -1,15 +1,16 @@
 """Who a storefront means: from known and anonymous ids to shoppers, and merging the two."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
 from django.db import transaction
 from django.utils import timezone
 
 from profiles.models import Consent, ConsentChange, Event, Identity, Session, Shopper
 from profiles.state import drop_states, rebuild_states
-from tenants.connection import connection
+from tenants.connection import array_of, connection
 from tenants.errors import DomainError, ErrorKind
 
 KNOWN = Identity.Kind.KNOWN
@@ -48,12 +49,16 @@ def get_shopper(external_id: str) -> Shopper:
     return shopper
 
 
-def ensure_shoppers(refs: Sequence[ShopperRef], *, now: datetime | None = None) -> None:
-    """Make the shoppers that are not there yet, and merge anonymous ones that became known.
+def ensure_shoppers(
+    refs: Iterable[ShopperRef], *, now: datetime | None = None
+) -> dict[ShopperRef, int]:
+    """The shopper id of each reference; made where it is not there yet, and merged where an
+    anonymous one became known.
 
-    An anonymous id that comes with several known ones goes to the first. Runs in a transaction.
-    Ids already known cost one query, whatever their number.
+    An anonymous id that comes with several known ones goes to the first. Ids already known cost
+    one query, whatever their number. Runs in a transaction.
     """
+    refs = list(refs)
     now = now or timezone.now()
     known_of: dict[str, str] = {}
     for ref in refs:
@@ -62,91 +67,108 @@ def ensure_shoppers(refs: Sequence[ShopperRef], *, now: datetime | None = None) 
     wanted = {(KNOWN, ref.known) for ref in refs if ref.known} | {
         (ANONYMOUS, ref.anonymous) for ref in refs if ref.anonymous
     }
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         present = _shopper_ids(wanted)
         if missing := wanted - present.keys():
-            _create(missing, known_of, now)
+            present |= _create(missing, known_of, now)
+        strangers = [
+            (anonymous, known)
+            for anonymous, known in sorted(known_of.items())
+            if present[ANONYMOUS, anonymous] != present[KNOWN, known]
+        ]
+        for anonymous, known in strangers:
+            merge(anonymous, into=present[KNOWN, known], now=now)
+        if strangers:
             present = _shopper_ids(wanted)
-        for anonymous, known in sorted(known_of.items()):
-            if present[ANONYMOUS, anonymous] != present[KNOWN, known]:
-                merge(anonymous, into=present[KNOWN, known], now=now)
+    return {ref: present[_named_by(ref)] for ref in refs}
+
+
+LOCK = """
+    SELECT id, merged_into_id FROM profiles_shopper WHERE id = ANY(%s::bigint[])
+    ORDER BY id FOR NO KEY UPDATE
+"""
 
 
 def lock_shoppers(shoppers: Collection[int]) -> dict[int, int]:
     """Lock shoppers until the transaction ends; for each, who it is now.
 
-    That is another one where a merge was committed after the id had been resolved.
+    That is another one where a merge was committed after the id had been resolved. Locks are taken
+    in the order of the ids, so that two batches cannot block each other.
     """
     now_known_as: dict[int, int] = {}
     pending = set(shoppers)
     while pending:
-        rows = dict(
-            Shopper.objects.select_for_update(no_key=True)
-            .filter(pk__in=pending)
-            .order_by(
-                "pk"
-            )  # the same order everywhere, so that two batches cannot block each other
-            .values_list("pk", "merged_into")
-        )
-        now_known_as |= {pk: into or pk for pk, into in rows.items()}
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK, [array_of(pending)])
+            now_known_as |= {pk: into or pk for pk, into in cursor.fetchall()}
         pending = set(now_known_as.values()) - now_known_as.keys()
     return {shopper: now_known_as[now_known_as[shopper]] for shopper in shoppers}
 
 
 def resolve(refs: Collection[ShopperRef]) -> dict[ShopperRef, int]:
     """The shopper id of each reference, where it is known. One query."""
-    wanted = {(KNOWN, ref.known) if ref.known else (ANONYMOUS, ref.anonymous or "") for ref in refs}
-    present = _shopper_ids(wanted)
-    named = {
-        ref: present.get((KNOWN, ref.known) if ref.known else (ANONYMOUS, ref.anonymous or ""))
-        for ref in refs
-    }
-    return {ref: shopper for ref, shopper in named.items() if shopper is not None}
+    present = _shopper_ids({_named_by(ref) for ref in refs})
+    return {ref: present[named] for ref in refs if (named := _named_by(ref)) in present}
+
+
+def _named_by(ref: ShopperRef) -> tuple[str, str]:
+    """The id that tells who is meant: the known one, if there is one."""
+    return (KNOWN, ref.known) if ref.known else (ANONYMOUS, ref.anonymous or "")
+
+
+FIND = """
+    SELECT i.kind, i.value, i.shopper_id
+    FROM (
+        SELECT 'known' AS kind, json_array_elements_text(%s::json) AS value
+        UNION ALL SELECT 'anonymous', json_array_elements_text(%s::json)
+    ) AS wanted JOIN profiles_identity i ON (i.kind, i.value) = (wanted.kind, wanted.value)
+"""
 
 
 def _shopper_ids(wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    rows = Identity.objects.filter(value__in={value for _, value in wanted}).values_list(
-        "kind", "value", "shopper_id"
-    )
-    return {(kind, value): shopper for kind, value, shopper in rows if (kind, value) in wanted}
+    values = [
+        orjson.dumps([value for kind, value in wanted if kind == one_kind]).decode()
+        for one_kind in (KNOWN, ANONYMOUS)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(FIND, values)
+        return {(kind, value): shopper for kind, value, shopper in cursor.fetchall()}
 
 
 def _create(
     missing: Collection[tuple[str, str]], known_of: Mapping[str, str], now: datetime
-) -> None:
+) -> dict[tuple[str, str], int]:
+    """Make shoppers and identities for the ids; whose each of them is now."""
     with connection.cursor() as cursor:
         # Creators of shoppers take turns, so that two batches cannot make the same one twice.
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{connection.schema_name}:identities"]
         )
-    missing = sorted(set(missing) - _shopper_ids(missing).keys())
-    known = [value for kind, value in missing if kind == KNOWN]
+    made = _shopper_ids(missing)
+    missing = sorted(set(missing) - made.keys())
     # An anonymous id that arrives together with its known one needs no shopper of its own.
-    anonymous = [value for kind, value in missing if kind == ANONYMOUS and value not in known_of]
+    alone = [name for name in missing if name[0] == KNOWN or name[1] not in known_of]
     shoppers = Shopper.objects.bulk_create(
-        [Shopper(external_id=value, created_at=now) for value in known]
-        + [Shopper(created_at=now) for _ in anonymous]
+        Shopper(external_id=value if kind == KNOWN else None, created_at=now)
+        for kind, value in alone
     )
-    Identity.objects.bulk_create(
-        Identity(shopper=shopper, kind=kind, value=value, first_seen_at=now)
-        for shopper, (kind, value) in zip(
-            shoppers,
-            [(KNOWN, value) for value in known] + [(ANONYMOUS, value) for value in anonymous],
-            strict=True,
-        )
-    )
-    attached = [value for kind, value in missing if kind == ANONYMOUS and value in known_of]
-    owners = _shopper_ids({(KNOWN, known_of[value]) for value in attached})
+    made |= {name: shopper.pk for name, shopper in zip(alone, shoppers, strict=True)}
+    attached = [name for name in missing if name not in made]
+    owners = {name: (KNOWN, known_of[name[1]]) for name in attached}
+    if elsewhere := set(owners.values()) - made.keys():
+        made |= _shopper_ids(elsewhere)
+    made |= {name: made[owner] for name, owner in owners.items()}
     Identity.objects.bulk_create(
         Identity(
-            shopper_id=owners[KNOWN, known_of[value]],
-            kind=ANONYMOUS,
+            shopper_id=made[kind, value],
+            kind=kind,
             value=value,
             first_seen_at=now,
-            merged_at=now,
+            merged_at=now if (kind, value) in owners else None,
         )
-        for value in attached
+        for kind, value in missing
     )
+    return made
 
 
 def merge(anonymous: str, *, into: int, now: datetime) -> None:

@@ -1,22 +1,20 @@
 """Taking events in: every one stored once, and the online states up to date when it returns."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+import orjson
 from django.db import connection
 from django.utils import timezone
 from pydantic import ValidationError
 
-from catalog.models import Item
 from profiles.contract import EventInput, event_adapter
-from profiles.identity import ShopperRef, ensure_shoppers, lock_shoppers, resolve
-from profiles.models import Event, EventKey, EventKind
+from profiles.event_rows import write_events
+from profiles.models import EventKey, EventKind
 from profiles.partitions import ensure_partitions
-from profiles.state import StateEvent, fold_into_states
 from tenants.deadlocks import in_transaction
 from tenants.input import MAX_FIELDS_NAMED, field_of
 
@@ -79,7 +77,12 @@ def record_events(
         repeated = set(_repeated(parsed, now))
         fresh = [event for position, event in parsed.items() if position not in repeated]
         if fresh:
-            _store(fresh, items, now=now, update_states=update_states)
+            write_events(
+                fresh,
+                [items[_item_of(event)] for event in fresh],
+                now=now,
+                update_states=update_states,
+            )
         return repeated
 
     repeated = in_transaction(store) if parsed else set()
@@ -111,15 +114,29 @@ def _refused(error: ValidationError) -> Outcome:
 
 
 def _item_of(event: EventInput) -> str | None:
-    item: str | None = getattr(event, "item", None)
+    item: str | None = vars(event).get("item")
     return item
+
+
+FIND_ITEMS = """
+    SELECT i.external_id, i.id FROM json_array_elements_text(%s::json) AS named (external_id)
+    JOIN catalog_item i USING (external_id)
+"""
+USE_KEYS = """
+    INSERT INTO profiles_eventkey (key, received_at)
+    SELECT key, %s FROM json_array_elements_text(%s::json) AS given (key)
+    ON CONFLICT (key) DO NOTHING RETURNING key
+"""
 
 
 def _item_ids(events: Iterable[EventInput]) -> dict[str | None, int | None]:
     """Item ids by external id, and None for None: an event without an item is fine."""
     named = {item for event in events if (item := _item_of(event)) is not None}
-    found = Item.objects.filter(external_id__in=named).values_list("external_id", "id")
-    return {None: None, **dict(found)}
+    if not named:
+        return {None: None}
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_ITEMS, [orjson.dumps(list(named)).decode()])
+        return {None: None, **dict(cursor.fetchall())}
 
 
 def _repeated(events: Mapping[int, EventInput], now: datetime) -> list[int]:
@@ -140,98 +157,6 @@ def _repeated(events: Mapping[int, EventInput], now: datetime) -> list[int]:
         return repeated
     with connection.cursor() as cursor:
         # Sorted: two batches that share keys must lock them in the same order.
-        cursor.execute(
-            "INSERT INTO profiles_eventkey (key, received_at)"
-            " SELECT unnest(%s::varchar[]), %s ON CONFLICT (key) DO NOTHING RETURNING key",
-            [sorted(first), now],
-        )
+        cursor.execute(USE_KEYS, [now, orjson.dumps(sorted(first)).decode()])
         new = {key for (key,) in cursor.fetchall()}
     return repeated + [position for key, position in first.items() if key not in new]
-
-
-def _store(
-    events: list[EventInput],
-    items: Mapping[str | None, int | None],
-    *,
-    now: datetime,
-    update_states: bool,
-) -> None:
-    refs = [ShopperRef(event.shopper, event.anonymous) for event in events]
-    ensure_shoppers(refs, now=now)
-    shopper_of = resolve(set(refs))
-    # One writer per shopper: states are read, changed and written.
-    locked = lock_shoppers(set(shopper_of.values()))
-    shoppers = [locked[shopper_of[ref]] for ref in refs]
-    moments = [event.occurred_at or now for event in events]
-    sessions = _ensure_sessions(events, shoppers, moments)
-    ids = _next_ids(len(events))
-    rows = [
-        Event(
-            id=event_id,
-            shopper_id=shopper,
-            session_id=sessions.get((shopper, event.session)),
-            kind=event.kind,
-            item_id=items[_item_of(event)],
-            occurred_at=at,
-            received_at=now,
-            quantity=getattr(event, "quantity", 1),
-            value=getattr(event, "value", None),
-            currency=getattr(event, "currency", None) or "",
-            query=getattr(event, "query", ""),
-            rating=getattr(event, "rating", None),
-            seconds=getattr(event, "seconds", None),
-            text=getattr(event, "text", ""),
-            decision_id=event.decision,
-            context=event.context,
-        )
-        for event_id, event, shopper, at in zip(ids, events, shoppers, moments, strict=True)
-    ]
-    Event.stored.bulk_create(rows)
-    if update_states:
-        by_shopper: defaultdict[int, list[StateEvent]] = defaultdict(list)
-        for row in rows:
-            if row.item_id is not None:
-                by_shopper[row.shopper_id].append(
-                    StateEvent(row.pk, row.kind, row.item_id, row.occurred_at.timestamp())
-                )
-        fold_into_states(by_shopper)
-
-
-def _next_ids(number: int) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval('profiles_event_id_seq') FROM generate_series(1, %s)", [number]
-        )
-        return [value for (value,) in cursor.fetchall()]
-
-
-def _ensure_sessions(
-    events: Sequence[EventInput], shoppers: Sequence[int], moments: Sequence[datetime]
-) -> dict[tuple[int, str | None], int]:
-    """Session ids by shopper and the storefront's session id, made or prolonged as needed."""
-    spans: dict[tuple[int, str], tuple[datetime, datetime]] = {}
-    for event, shopper, at in zip(events, shoppers, moments, strict=True):
-        if event.session is not None:
-            start, end = spans.get((shopper, event.session), (at, at))
-            spans[shopper, event.session] = (min(start, at), max(end, at))
-    if not spans:
-        return {}
-    keys = sorted(spans)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO profiles_session AS s (shopper_id, external_id, started_at, last_event_at)
-            SELECT * FROM unnest(%s::bigint[], %s::varchar[], %s::timestamptz[], %s::timestamptz[])
-            ON CONFLICT (shopper_id, external_id) DO UPDATE
-            SET started_at = least(s.started_at, excluded.started_at),
-                last_event_at = greatest(s.last_event_at, excluded.last_event_at)
-            RETURNING shopper_id, external_id, id
-            """,
-            [
-                [shopper for shopper, _ in keys],
-                [name for _, name in keys],
-                [spans[key][0] for key in keys],
-                [spans[key][1] for key in keys],
-            ],
-        )
-        return {(shopper, name): pk for shopper, name, pk in cursor.fetchall()}

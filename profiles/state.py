@@ -5,12 +5,15 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from operator import itemgetter
+from typing import Any, Protocol
 
+import orjson
 from django.db import transaction
 
 from profiles.models import Consent, Event, EventKind, Purpose, ShopperState
 from profiles.signals import HISTORY_KINDS, Signal, SignalKind, fold_event
+from tenants.connection import array_of, connection
 
 MAX_SIGNALS = 4_000
 """The oldest signals beyond it are forgotten, and the oldest items that left the cart: no state
@@ -21,10 +24,13 @@ REBUILD_BATCH = 500
 LEAVES_CART = frozenset({EventKind.REMOVE_FROM_CART, EventKind.PURCHASE})
 
 
-Moment = tuple[float, int]
+Moment = list[float]
 """When an event happened, and its id: of two at the same time the later arrival is the later."""
 
-NEVER: Moment = (float("-inf"), 0)
+NEVER: Moment = [float("-inf"), 0]
+
+Entry = list[Any]
+"""A signal as it is stored: [item, kind, strength, last at, count, event id]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,64 +44,89 @@ class StateEvent:
 
     @property
     def moment(self) -> Moment:
-        return self.at, self.id
+        return [self.at, self.id]
+
+
+class StoredState(Protocol):
+    """A row of ShopperState, or what is to become one."""
+
+    history: Any
+    cart: Any
+    dismissed: Any
+
+
+@dataclass(slots=True)
+class StateRow:
+    """A shopper's state on its way to and from the table; `history` and `cart` are JSON values."""
+
+    shopper_id: int
+    history: list[Entry]
+    cart: dict[str, dict[str, Moment]]
+    dismissed: list[int]
 
 
 @dataclass(slots=True)
 class State:
-    """A shopper's online state while events are folded into it."""
+    """A shopper's online state while events are folded into it.
+
+    What no event is about stays in its stored form, `untouched`: a state has hundreds of signals,
+    of which a batch touches a few. Items of the cart are keyed by text, as JSON wants it.
+    """
 
     signals: dict[tuple[int, str], Signal] = field(default_factory=dict)
-    cart: dict[int, Moment] = field(default_factory=dict)
+    untouched: dict[tuple[int, str], Entry] = field(default_factory=dict)
+    cart: dict[str, Moment] = field(default_factory=dict)
+    left_cart: dict[str, Moment] = field(default_factory=dict)
     dismissed: set[int] = field(default_factory=set)
-    left_cart: dict[int, Moment] = field(default_factory=dict)
 
     def fold(self, event: StateEvent) -> None:
         """Take one more event in; events may come in any order."""
         if event.kind in HISTORY_KINDS:
-            key = (event.item_id, event.kind)
-            self.signals[key] = fold_event(
-                self.signals.get(key),
-                item=event.item_id,
-                kind=event.kind,
-                at=event.at,
-                event_id=event.id,
-            )
+            self._fold_signal(event)
+        item = str(event.item_id)
         if event.kind == EventKind.ADD_TO_CART:
-            known = max(
-                self.cart.get(event.item_id, NEVER), self.left_cart.get(event.item_id, NEVER)
-            )
+            known = max(self.cart.get(item, NEVER), self.left_cart.get(item, NEVER))
             if event.moment > known:
-                self.cart[event.item_id] = event.moment
+                self.cart[item] = event.moment
         elif event.kind in LEAVES_CART:
-            left = max(event.moment, self.left_cart.get(event.item_id, NEVER))
-            self.left_cart[event.item_id] = left
-            if self.cart.get(event.item_id, left) < left:
-                del self.cart[event.item_id]
+            left = max(event.moment, self.left_cart.get(item, NEVER))
+            self.left_cart[item] = left
+            if self.cart.get(item, left) < left:
+                del self.cart[item]
         elif event.kind == EventKind.DISMISS:
             self.dismissed.add(event.item_id)
 
-    @classmethod
-    def load(cls, row: ShopperState) -> "State":
-        state = cls(dismissed=set(row.dismissed))
-        state.signals = {(s.item, s.kind): s for s in signals_of(row)}
-        state.cart = {int(item): (at, event) for item, (at, event) in row.cart["items"].items()}
-        state.left_cart = {int(item): (at, event) for item, (at, event) in row.cart["left"].items()}
-        return state
-
-    def store(self, row: ShopperState) -> None:
-        newest = sorted(
-            self.signals.values(), key=lambda s: (s.last_at, s.event_id or 0), reverse=True
+    def _fold_signal(self, event: StateEvent) -> None:
+        key = (event.item_id, event.kind)
+        signal = self.signals.get(key)
+        if signal is None and (entry := self.untouched.pop(key, None)) is not None:
+            signal = Signal(*entry)
+        self.signals[key] = fold_event(
+            signal, item=event.item_id, kind=event.kind, at=event.at, event_id=event.id
         )
-        left = sorted(self.left_cart.items(), key=lambda entry: entry[1], reverse=True)
-        row.history = [
+
+    @classmethod
+    def load(cls, row: StoredState) -> "State":
+        return cls(
+            untouched={(entry[0], entry[1]): entry for entry in row.history},
+            cart=dict(row.cart.get("items", {})),
+            left_cart=dict(row.cart.get("left", {})),
+            dismissed=set(row.dismissed),
+        )
+
+    def store(self, row: StoredState) -> None:
+        history = list(self.untouched.values())
+        history += [
             [s.item, s.kind, s.strength, s.last_at, s.count, s.event_id]
-            for s in newest[:MAX_SIGNALS]
+            for s in self.signals.values()
         ]
-        row.cart = {
-            "items": {str(item): list(moment) for item, moment in sorted(self.cart.items())},
-            "left": {str(item): list(moment) for item, moment in left[:MAX_SIGNALS]},
-        }
+        history.sort(key=lambda entry: (entry[3], entry[5] or 0), reverse=True)
+        left = self.left_cart
+        if len(left) > MAX_SIGNALS:
+            newest = sorted(left.items(), key=lambda entry: entry[1], reverse=True)
+            left = dict(newest[:MAX_SIGNALS])
+        row.history = history[:MAX_SIGNALS]
+        row.cart = {"items": self.cart, "left": left}
         row.dismissed = sorted(self.dismissed)
 
 
@@ -117,22 +148,41 @@ def cart_signals(cart: dict[str, Any]) -> list[Signal]:
     ]
 
 
+READ_STATES = """
+    SELECT c.shopper_id, s.history, s.cart, s.dismissed
+    FROM profiles_consent c LEFT JOIN profiles_shopperstate s ON s.shopper_id = c.shopper_id
+    WHERE c.shopper_id = ANY(%s::bigint[]) AND c.purpose = %s AND c.granted
+"""
+WRITE_STATES = """
+    INSERT INTO profiles_shopperstate (shopper_id, history, cart, dismissed, updated_at)
+    SELECT given.*, now() FROM json_to_recordset(%s::json)
+        AS given (shopper_id bigint, history jsonb, cart jsonb, dismissed bigint[])
+    ON CONFLICT (shopper_id) DO UPDATE
+    SET (history, cart, dismissed, updated_at) = ROW (
+        excluded.history, excluded.cart, excluded.dismissed, excluded.updated_at)
+"""
+
+
 def fold_into_states(events: dict[int, list[StateEvent]]) -> None:
     """Fold new events, by shopper id, into the states of those who grant personalization.
 
-    Runs in the caller's transaction, which has locked the shoppers.
+    Runs in the caller's transaction, which has locked the shoppers. Two statements.
     """
-    permitted = _permitted(events)
-    ShopperState.stored.bulk_create(
-        [ShopperState(shopper_id=shopper, **_empty()) for shopper in sorted(permitted)],
-        ignore_conflicts=True,
-    )
-    rows = list(ShopperState.stored.filter(shopper_id__in=permitted))
-    for row in rows:
+    if not events:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(READ_STATES, [array_of(events), Purpose.PERSONALIZATION.value])
+        found = cursor.fetchall()
+    rows = []
+    for shopper, history, cart, dismissed in sorted(found, key=itemgetter(0)):
+        row = StateRow(
+            shopper, orjson.loads(history or "[]"), orjson.loads(cart or "{}"), dismissed or []
+        )
         state = State.load(row)
-        for event in events[row.shopper_id]:
+        for event in events[shopper]:
             state.fold(event)
         state.store(row)
+        rows.append(row)
     _save(rows)
 
 
@@ -154,7 +204,7 @@ def rebuild_states(shoppers: Collection[int], *, until: datetime | None = None) 
                 "shopper_id", "id", "kind", "item_id", "occurred_at"
             ).iterator(chunk_size=20_000):
                 states[shopper].fold(StateEvent(event_id, kind, item, at.timestamp()))
-            rows = [ShopperState(shopper_id=shopper) for shopper in sorted(permitted)]
+            rows = [StateRow(shopper, [], {}, []) for shopper in sorted(permitted)]
             for row in rows:
                 states[row.shopper_id].store(row)
             _save(rows)
@@ -164,13 +214,10 @@ def drop_states(shoppers: Collection[int]) -> None:
     ShopperState.stored.filter(shopper_id__in=shoppers).delete()
 
 
-def _save(rows: list[ShopperState]) -> None:
-    ShopperState.stored.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["shopper"],
-        update_fields=["history", "cart", "dismissed", "updated_at"],
-    )
+def _save(rows: list[StateRow]) -> None:
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(WRITE_STATES, [orjson.dumps(rows).decode()])
 
 
 def _permitted(shoppers: Iterable[int]) -> set[int]:
@@ -179,7 +226,3 @@ def _permitted(shoppers: Iterable[int]) -> set[int]:
             shopper__in=list(shoppers), purpose=Purpose.PERSONALIZATION, granted=True
         ).values_list("shopper_id", flat=True)
     )
-
-
-def _empty() -> dict[str, Any]:
-    return {"history": [], "cart": {"items": {}, "left": {}}, "dismissed": []}

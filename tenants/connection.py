@@ -1,5 +1,6 @@
 """Django's connection, typed as what django-tenants makes of it."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 from django.db import connection as django_connection
@@ -29,3 +30,8 @@ def tenant_id() -> int | None:
     A name may be used again after a tenant was closed; an id never is.
     """
     return getattr(connection.tenant, "pk", None)
+
+
+def array_of(numbers: Iterable[int]) -> str:
+    """Whole numbers as Postgres writes an array; psycopg would adapt one after the other."""
+    return "{" + ",".join(map(str, numbers)) + "}"

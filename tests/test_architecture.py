@@ -97,7 +97,7 @@ def test_the_app_that_holds_events_reads_them_in_few_places() -> None:
     assert readers <= {
         "profiles/consent.py",  # the permitted ones
         "profiles/state.py",  # folds for those who grant personalization
-        "profiles/ingest.py",  # writes
+        "profiles/event_rows.py",  # writes
         "profiles/identity.py",  # moves a merged shopper's
         "profiles/activity.py",  # counts by the hour, never whose
         "profiles/partitions.py",  # makes the tables
