@@ -152,7 +152,9 @@ def add_rules(size: int) -> None:
         "pin": {"item_id": size // 2 + 1},
     }
     for kind, fields in rules.items():
-        MerchandisingRule.objects.get_or_create(name=f"bench {kind}", kind=kind, defaults=fields)
+        MerchandisingRule.objects.get_or_create(
+            name=f"bench {kind}", kind=kind, defaults={**fields, "status": "live"}
+        )
 
 
 def most_statements(size: int, key: str) -> int:

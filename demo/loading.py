@@ -31,6 +31,7 @@ from recommendations.training_run import train
 from tenants.closing import close_tenant
 from tenants.models import Tenant
 from tenants.opening import open_tenant
+from tenants.settled import unsettle
 
 CONSENT_SOURCE = "demo data"
 EVENT_BATCH = 5_000
@@ -157,14 +158,17 @@ def add_events(data: StoreData, *, now: datetime) -> None:
 def add_rules(rules: Iterable[DemoRule]) -> None:
     ensure_default_placements()
     for rule in rules:
-        MerchandisingRule.objects.create(
+        row = MerchandisingRule.objects.create(
             name=rule.name,
             kind=rule.kind,
-            placement=Placement.objects.get(code=rule.placement) if rule.placement else None,
+            status=MerchandisingRule.Status.LIVE,
             item=Item.objects.get(external_id=rule.item) if rule.item else None,
             category=rule.category,
             amount=rule.amount,
         )
+        if rule.placement:
+            row.placements.add(Placement.objects.get(code=rule.placement))
+    unsettle()  # the placements are stored after the rule, which unsettled too early
 
 
 def _feed_line(item: DemoItem) -> str:

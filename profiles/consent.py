@@ -1,13 +1,15 @@
 """What a shopper allows: recording it, and reading only what it allows."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import orjson
 from django.db import connection, transaction
 from django.utils import timezone
 
+from profiles.exposure import Seen
 from profiles.models import (
     Consent,
     ConsentChange,
@@ -34,35 +36,49 @@ def permitted_states(purpose: Purpose) -> PersonalDataQuerySet[ShopperState]:
 
 @dataclass(frozen=True, slots=True)
 class PermittedState:
-    """The online state of a shopper who grants the purpose that it was read for."""
+    """The online state of a shopper who grants the purpose that it was read for.
+
+    `seen` holds how often each item was shown lately, by day; see `profiles.exposure`.
+    """
 
     shopper_id: int
     signals: list[Signal]
     cart: list[Signal]
     dismissed: list[int]
+    preferences: dict[str, Any] = field(default_factory=dict)
+    traits: dict[str, Any] = field(default_factory=dict)
+    seen: Seen = field(default_factory=dict)
 
 
 # `permitted_states` written out: this is read on every request, and building it by the ORM costs
 # more than everything else in it.
 READ_STATE = """
-    SELECT s.shopper_id, s.history, s.cart, s.dismissed
+    SELECT i.shopper_id, coalesce(s.history, '[]'), coalesce(s.cart, '{}'),
+           coalesce(s.dismissed, '{}'), sh.preferences, sh.traits, coalesce(s.seen, '{}')
     FROM profiles_identity i
     JOIN profiles_consent c ON c.shopper_id = i.shopper_id AND c.purpose = %s AND c.granted
-    JOIN profiles_shopperstate s ON s.shopper_id = i.shopper_id
+    JOIN profiles_shopper sh ON sh.id = i.shopper_id
+    LEFT JOIN profiles_shopperstate s ON s.shopper_id = i.shopper_id
     WHERE i.kind = %s AND i.value = %s
 """
 
 
 def find_state(kind: Identity.Kind, value: str, purpose: Purpose) -> PermittedState | None:
-    """The state of the shopper with this id; None without one, or without consent. One query."""
+    """The state of the shopper with this id, maybe empty; None without consent. One query."""
     with connection.cursor() as cursor:
         cursor.execute(READ_STATE, [purpose.value, kind.value, value])
         row = cursor.fetchone()
     if row is None:
         return None
-    shopper_id, history, cart, dismissed = row
+    shopper_id, history, cart, dismissed, preferences, traits, seen = row
     return PermittedState(
-        shopper_id, signals_from(orjson.loads(history)), cart_signals(orjson.loads(cart)), dismissed
+        shopper_id,
+        signals_from(orjson.loads(history)),
+        cart_signals(orjson.loads(cart)),
+        dismissed,
+        orjson.loads(preferences),
+        orjson.loads(traits),
+        orjson.loads(seen),
     )
 
 

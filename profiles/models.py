@@ -220,6 +220,12 @@ class ShopperState(models.Model):
         help_text="items and left: item id to [time, event id].",
     )
     dismissed = ArrayField(models.BigIntegerField(), default=list)
+    seen = models.JSONField(
+        default=dict,
+        db_default={},
+        help_text="How often each item was shown lately, where a placement counts it:"
+        " item id to [day, impressions]; see profiles.exposure.",
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     stored = models.Manager.from_queryset(PersonalDataQuerySet)()

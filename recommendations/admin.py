@@ -27,6 +27,7 @@ from recommendations.models import (
     MerchandisingRule,
     Placement,
     RankerVersion,
+    Segment,
 )
 from recommendations.promotion import PROMOTABLE, promote
 from recommendations.ranker_metrics import compare, headline
@@ -80,19 +81,15 @@ class PlacementAdmin(ModelAdmin[Placement]):
 @admin.register(MerchandisingRule)
 class MerchandisingRuleAdmin(ModelAdmin[MerchandisingRule]):
     form = RuleForm
-    list_display = ("name", "kind", "what", "placement", "amount", "starts_at", "ends_at", "state")
-    list_select_related = ("item", "placement")
-    list_filter = (
-        ("kind", ChoicesDropdownFilter),
-        ("active", BooleanRadioFilter),
-        "placement",
-    )
+    list_display = ("name", "kind", "what", "amount", "starts_at", "ends_at", "state")
+    list_select_related = ("item",)
+    list_filter = (("kind", ChoicesDropdownFilter),)
     search_fields = ("name", "category", "brand")
-    autocomplete_fields = ("item", "placement")
+    autocomplete_fields = ("item", "placements")
     fieldsets = (
-        (None, {"fields": (("name", "kind"), ("placement", "amount"))}),
+        (None, {"fields": (("name", "kind"), ("placements", "amount"))}),
         ("What it is for", {"fields": ("item", ("category", "brand"))}),
-        ("When", {"fields": ("active", ("starts_at", "ends_at"))}),
+        ("When", {"fields": (("starts_at", "ends_at"),)}),
     )
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[MerchandisingRule]) -> None:
@@ -107,8 +104,8 @@ class MerchandisingRuleAdmin(ModelAdmin[MerchandisingRule]):
     @display(description="State", label={"in force": "success", "to come": "info"})
     def state(self, rule: MerchandisingRule) -> str:
         now = timezone.now()
-        if not rule.active:
-            return "switched off"
+        if rule.status != rule.Status.LIVE:
+            return rule.get_status_display().lower()
         if rule.starts_at and rule.starts_at > now:
             return "to come"
         return "over" if rule.ends_at and rule.ends_at <= now else "in force"
@@ -376,3 +373,8 @@ class ImpressionAdmin(OfItemAdmin):
     @display(description="Why")
     def why(self, impression: Impression) -> SafeString:
         return link(change_address(impression.decision), "the decision")
+
+
+@admin.register(Segment)
+class SegmentAdmin(ModelAdmin[Segment]):
+    list_display = ("name",)

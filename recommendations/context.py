@@ -9,14 +9,17 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from profiles.consent import PermittedState, find_state
+from profiles.exposure import shown_too_often
 from profiles.identity import ShopperRef
 from profiles.models import Identity, Purpose
 from profiles.policy import Policy, signal_policy
-from profiles.signals import Signal, SignalKind
+from profiles.signals import SECONDS_PER_DAY, Signal, SignalKind
 from recommendations.fallbacks import Fallback, note_fallback
 from recommendations.models import Placement
 from recommendations.placements import placement_settings
+from recommendations.rules import NO_CIRCUMSTANCES, Circumstances, FrequencyCap, in_force
 from recommendations.scoring import OWNED_KINDS, BlendName, ScoringParams
+from recommendations.segments import ShopperFacts
 from recommendations.values import PlacementSettings, RecommendationRequest
 from tenants.errors import DomainError
 from tenants.outage import require_database
@@ -32,6 +35,7 @@ def build_request(
     cart_items: Sequence[str] | None = None,
     limit: int = 10,
     now: datetime | None = None,
+    around: Circumstances = NO_CIRCUMSTANCES,
 ) -> RecommendationRequest:
     """Read what a slate for this shopper and page may be made of. One or two queries.
 
@@ -62,7 +66,7 @@ def build_request(
     return RecommendationRequest(
         placement=settings,
         blend=settings.params.blend(_blend_name(settings)),
-        rules=tuple(rule for rule in settings.rules if rule.in_force(now)),
+        rules=in_force(settings.rules, now, around),
         limit=limit,
         now=now,
         policy=policy,
@@ -74,6 +78,9 @@ def build_request(
         owned_item_ids=frozenset() if settings.repeats_purchases or again else owned,
         only_item_ids=owned if again else None,
         dismissed_item_ids=frozenset(known.dismissed) if known else frozenset(),
+        capped_item_ids=_capped(known, settings.guard.cap, now) if known else frozenset(),
+        facts=_facts(known, around, now) if known else None,
+        around=around,
         fallbacks=tuple(fallbacks),
     )
 
@@ -156,6 +163,27 @@ def _usable(
     elif settings.question == Placement.Question.CART:
         asked = (*cart, *history)
     return tuple(signal for signal in asked if signal.kind in policy.may_rank)
+
+
+def _facts(known: PermittedState, around: Circumstances, now: datetime) -> ShopperFacts:
+    """What segments may ask, as far as it is known before ranking."""
+    return ShopperFacts(
+        now.timestamp(),
+        preferences=known.preferences,
+        traits=known.traits,
+        country=around.country,
+    )
+
+
+def _capped(known: PermittedState, cap: FrequencyCap | None, now: datetime) -> frozenset[int]:
+    """The items that this shopper was shown too often here."""
+    if cap is None or not known.seen:
+        return frozenset()
+    since = now.timestamp() - cap.days * SECONDS_PER_DAY
+    reacted = {signal.item for signal in known.signals if signal.last_at >= since}
+    return shown_too_often(
+        known.seen, most=cap.impressions, days=cap.days, now=now, reacted=reacted
+    )
 
 
 def _page_signal(kind: SignalKind, item_id: int, now: datetime) -> Signal:

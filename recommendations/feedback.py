@@ -5,20 +5,23 @@ moves it to Postgres. A decision is never lost by that task: it removes what it 
 """
 
 import logging
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from catalog.models import Item
+from profiles.exposure import count_impressions
 from profiles.models import Shopper
 from recommendations.fallbacks import Fallback, note_fallback
-from recommendations.models import Decision, Impression
+from recommendations.models import Decision, Impression, Placement
 from recommendations.values import Slate, relevance
 from tenants.errors import DomainError, ErrorKind
 from tenants.outage import require_database
@@ -141,6 +144,7 @@ def _write(entries: Iterable[bytes]) -> None:
             pk__in={entry["shopper_id"] for entry in compact if entry["shopper_id"]}
         ).values_list("pk", flat=True)
     )
+    _count_impressions(compact)
     Decision.objects.bulk_create(
         [_decision(entry, items, shoppers) for entry in compact], ignore_conflicts=True
     )
@@ -159,6 +163,21 @@ def _write(entries: Iterable[bytes]) -> None:
         ],
         ignore_conflicts=True,
     )
+
+
+def _count_impressions(entries: Sequence[dict[str, Any]]) -> None:
+    """Note what shoppers saw in placements with a frequency cap; of each decision once."""
+    capped = set(Placement.objects.exclude(cap_impressions=None).values_list("code", flat=True))
+    counted = [e for e in entries if e["shopper_id"] and e["placement"] in capped]
+    if not counted:
+        return
+    known = Decision.objects.filter(pk__in=[entry["id"] for entry in counted])
+    written = {str(pk) for pk in known.values_list("pk", flat=True)}
+    shown: defaultdict[int, list[int]] = defaultdict(list)
+    for entry in counted:
+        if entry["id"] not in written:
+            shown[entry["shopper_id"]] += [item["item_id"] for item in entry["items"]]
+    count_impressions(shown, timezone.now())
 
 
 def _decision(

@@ -12,28 +12,29 @@ from django.utils import timezone
 
 from catalog.models import Item
 from profiles.models import Shopper
-from tenants.settled import SettledQuerySet, unsettle
+from recommendations.rule_models import (
+    Guarded,
+    MerchandisingRule,
+    PartOfPlacementSettings,
+    Segment,
+)
+from tenants.settled import SettledQuerySet
+
+__all__ = [
+    "Decision",
+    "Impression",
+    "ItemFacts",
+    "ItemNeighbors",
+    "MerchandisingRule",
+    "Placement",
+    "RankerVersion",
+    "Segment",
+]
 
 DECISION_RETENTION = timedelta(days=90)
 
 
-class PartOfPlacementSettings(models.Model):
-    """A row that `recommendations.placements` settles: changing it settles all anew."""
-
-    class Meta:
-        abstract = True
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        super().save(*args, **kwargs)
-        unsettle()
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        deleted = super().delete(*args, **kwargs)
-        unsettle()
-        return deleted
-
-
-class Placement(PartOfPlacementSettings):
+class Placement(Guarded, PartOfPlacementSettings):
     """A spot that recommendations are for. Its question decides how items are scored."""
 
     class Question(models.TextChoices):
@@ -69,61 +70,6 @@ class Placement(PartOfPlacementSettings):
 
     def __str__(self) -> str:
         return self.code
-
-
-class MerchandisingRuleQuerySet(SettledQuerySet["MerchandisingRule"]):
-    def not_over(self, now: datetime) -> Self:
-        """In force now, or going to be."""
-        return self.filter(Q(ends_at=None) | Q(ends_at__gt=now), active=True)
-
-    def for_placement(self, placement: Placement) -> Self:
-        return self.filter(Q(placement=None) | Q(placement=placement))
-
-
-class MerchandisingRule(PartOfPlacementSettings):
-    """What the merchant wants seen more, less, first or not at all; in the ledger as itself."""
-
-    class Kind(models.TextChoices):
-        PIN = "pin", "Pin to the top"
-        BOOST = "boost", "Boost"
-        BURY = "bury", "Bury"
-        EXCLUDE = "exclude", "Exclude"
-
-    name = models.CharField(max_length=200)
-    kind = models.CharField(max_length=10, choices=Kind)
-    placement = models.ForeignKey(
-        Placement, null=True, blank=True, on_delete=models.CASCADE, help_text="Empty: every one."
-    )
-    item = models.ForeignKey(
-        Item, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
-    )
-    category = models.CharField(max_length=200, blank=True, help_text="Any level of the path.")
-    brand = models.CharField(max_length=200, blank=True)
-    amount = models.FloatField(
-        default=0.5,
-        validators=[MinValueValidator(0)],
-        help_text="Boost and bury only: how much is added to or taken from the score.",
-    )
-    starts_at = models.DateTimeField(null=True, blank=True)
-    ends_at = models.DateTimeField(null=True, blank=True)
-    active = models.BooleanField(default=True)
-
-    objects: ClassVar[models.Manager["MerchandisingRule"]] = MerchandisingRuleQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.CheckConstraint(
-                condition=~Q(item=None, category="", brand=""), name="rule_matches_something"
-            ),
-            models.CheckConstraint(
-                condition=~Q(kind="pin") | Q(item__isnull=False), name="rule_pins_one_item"
-            ),
-            models.CheckConstraint(condition=Q(amount__gte=0), name="rule_amount_not_negative"),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class RankerVersionQuerySet(models.QuerySet["RankerVersion"]):

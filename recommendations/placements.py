@@ -5,10 +5,11 @@ from typing import cast
 
 from django.utils import timezone
 
-from recommendations.models import MerchandisingRule, Placement, RankerVersion
+from recommendations.models import Placement, RankerVersion
+from recommendations.rule_reading import guard_of, live_rules
 from recommendations.scoring import ScoringParams
 from recommendations.training.recipe import Recipe
-from recommendations.values import PlacementSettings, Rule
+from recommendations.values import PlacementSettings
 from tenants.errors import DomainError
 from tenants.settled import settled
 
@@ -65,7 +66,6 @@ def _load(code: str) -> PlacementSettings:
             "There is no such placement.",
             fields={"placement": f"One of {known}." if known else "This shop has none yet."},
         )
-    rules = MerchandisingRule.objects.not_over(timezone.now()).for_placement(placement)
     live = RankerVersion.objects.live().first()
     return PlacementSettings(
         code=placement.code,
@@ -73,22 +73,10 @@ def _load(code: str) -> PlacementSettings:
         diversity=placement.diversity,
         repeats_purchases=placement.repeats_purchases,
         static_item_ids=tuple(placement.static_items.values_list("pk", flat=True)),
-        rules=tuple(
-            Rule(
-                rule.pk,
-                rule.name,
-                rule.kind,
-                rule.item_id,
-                rule.category,
-                rule.brand,
-                rule.amount,
-                rule.starts_at,
-                rule.ends_at,
-            )
-            for rule in rules
-        ),
+        rules=live_rules(placement, timezone.now()),
         ranker_version=live.pk if live else None,
         params=_scoring_of(live) if live else ScoringParams(),
+        guard=guard_of(placement),
     )
 
 

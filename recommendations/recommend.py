@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from django.db import DatabaseError
 
@@ -22,7 +23,7 @@ from recommendations.pipeline.memory import (
     recall,
 )
 from recommendations.pipeline.ranking import (
-    RuleBook,
+    Scores,
     content_scores,
     neighbor_scores,
     own_scores,
@@ -30,7 +31,15 @@ from recommendations.pipeline.ranking import (
     strongest,
     weights_of,
 )
-from recommendations.pipeline.reranking import diversify, one_per_group, pins_first
+from recommendations.pipeline.rulebook import (
+    RuleBook,
+    Verdict,
+    attributes_of,
+    proposed_by,
+)
+from recommendations.pipeline.slots import Filled, fill, told
+from recommendations.rules import Rule, RuleKind, rules_for
+from recommendations.segments import ShopperFacts
 from recommendations.sellers import sellers
 from recommendations.values import (
     Candidate,
@@ -55,12 +64,14 @@ def recommend(request: RecommendationRequest) -> Slate:
     items: Sequence[ServedItem] = ()
     candidates: Sequence[Candidate] = ()
     named: Mapping[int, tuple[str, str]] = {}
+    said: Mapping[str, Any] = {}
     if Fallback.DATABASE not in fallbacks:
         try:
             require_database()
             scoring = _Scoring(request, fallbacks)
             items, candidates = scoring.slate()
             named = scoring.memory.named
+            said = scoring.said
         except Exception:  # noqa: BLE001  # whatever broke, a storefront is not left without a slate
             note_fallback(Fallback.RANKING)
             fallbacks.append(Fallback.RANKING)
@@ -82,10 +93,11 @@ def recommend(request: RecommendationRequest) -> Slate:
             "items": sorted(request.context_item_ids),
             "cart": sorted(request.cart_item_ids),
             "limit": request.limit,
+            **said,
         },
     )
-    if not request.personalized and not fallbacks:
-        remember(slate)
+    if not request.personalized and not fallbacks and not request.simulated:
+        remember(slate, scoring.served_pool, scoring.rules.attributes)
     return replace(slate, latency_ms=(time.perf_counter() - started) * 1000)
 
 
@@ -97,7 +109,13 @@ def ledgers_of(request: RecommendationRequest, item_ids: Collection[int]) -> dic
     """
     scoring = _Scoring(request, [])
     query = None if scoring.content is None else scoring.content.query
-    pool = gather(sorted(item_ids), query=query, ignore_eligibility=True)
+    pool = gather(
+        sorted(item_ids),
+        query=query,
+        ignore_eligibility=True,
+        attributes=scoring.rules.attributes,
+        quality=scoring.rules.quality,
+    )
     return scoring.ledgers(pool)
 
 
@@ -119,11 +137,21 @@ class _Scoring:
         self.request = request
         self.fallbacks = fallbacks
         self.now = request.now.timestamp()
-        self.rules = RuleBook(request.rules)
+        self.asks_for_categories = request.placement.guard.discovery_share > 0 or any(
+            rule.when.segment is not None and rule.when.segment.asks_for_categories
+            for rule in request.rules
+        )
         self.weights = weights_of(
             request.signals, now=self.now, params=request.placement.params, blend=request.blend
         )
         self.memory = self._recall()
+        self.facts = self._facts()
+        self.rules = RuleBook(
+            rules_for(request.rules, request.placement.guard, self.facts),
+            attributes_of((*request.placement.rules, *request.rules)),
+        )
+        self.said: dict[str, Any] = {}
+        self.served_pool: list[PoolItem] = []
         self.content = content_of(request.signals, self.weights, self.memory, now=self.now)
 
     def _recall(self) -> Memory:
@@ -133,6 +161,7 @@ class _Scoring:
                 ranker_version=self.request.placement.ranker_version,
                 now=self.now,
                 content=self.request.blend.content != 0,
+                categories=self.asks_for_categories,
             )
         except Exception:  # noqa: BLE001  # what was learned may be broken, too
             note_outage()
@@ -141,10 +170,21 @@ class _Scoring:
             self.fallbacks.append(Fallback.NEIGHBORS)
             return EMPTY
 
+    def _facts(self) -> ShopperFacts | None:
+        """What segments may ask of the shopper; None without consent."""
+        known = self.request.facts
+        return known and replace(
+            known, signals=self.request.signals, weights=self.weights, paths=self.memory.paths
+        )
+
     def slate(self) -> tuple[list[ServedItem], list[Candidate]]:
-        """The items to serve, and the whole ranking that they were picked from. One query."""
+        """The items to serve, and the whole ranking that they were picked from. One query; another
+        where rules and guards leave the slate short of items that sell."""
         request = self.request
+        pinned = {rule.target.item_id for rule in self.rules.rules if rule.kind == RuleKind.PIN}
         excluded = request.excluded_item_ids | request.owned_item_ids
+        # The shop asks for what it pins, however often that was shown.
+        excluded |= request.capped_item_ids - pinned
         history = request.signals, self.weights, self.memory, request.blend
         neighbors, own = neighbor_scores(*history), own_scores(*history)
         depth = depth_for(request.limit, known=len(neighbors))
@@ -155,29 +195,47 @@ class _Scoring:
             *selling.popular[: depth.popular],
             *selling.trending[: depth.trending],
             *selling.newest[: depth.newest],
-            *(rule.item_id for rule in request.rules if rule.item_id is not None),
+            *proposed_by(self.rules.rules, most=depth.rules),
         }
-        near = depth.content
+        near, more = depth.content, {*selling.popular, *selling.newest} - proposed - excluded
         if request.only_item_ids is not None:
             due = {item: own.get(item, 0.0) for item in request.only_item_ids}
             proposed, near = set(strongest(due, depth.neighbors, excluded=excluded)), 0
+            more = set()
         pool = self._pool(proposed - excluded, near=near, excluded=excluded)
+        filled, ranked, verdict = self._fill(pool, neighbors, own)
+        if len(filled.picked) < request.limit and more and not request.ignore_eligibility:
+            pool += self._pool(more - {item.item_id for item in pool}, near=0, excluded=excluded)
+            filled, ranked, verdict = self._fill(pool, neighbors, own)
+        by_id = {item.item_id: item for item in pool}
+        self.said = told(verdict, filled, capped=len(request.capped_item_ids))
+        self.served_pool = [by_id[candidate.item_id] for candidate in filled.picked]
+        return self._explained(self.served_pool, filled.pins), ranked
+
+    def _fill(
+        self, pool: Sequence[PoolItem], neighbors: Scores, own: Scores
+    ) -> tuple[Filled, list[Candidate], Verdict]:
+        """The slate that a pool gives, the ranking it is from, and what the rules said."""
+        request, guard = self.request, self.request.placement.guard
+        verdict = self.rules.judge(pool, now=self.now)
         ranked = rank(
             pool,
             neighbors=neighbors,
             own=own,
             content=content_scores(pool, self.content, request.blend),
             blend=request.blend,
-            rules=self.rules,
+            verdict=verdict,
+            new_since=self.now - guard.new_for.total_seconds(),
         )
-        picked = diversify(
-            pins_first(one_per_group(ranked)),
+        filled = fill(
+            ranked,
             limit=request.limit,
             diversity=request.placement.diversity,
+            guard=guard,
+            usual=self.facts.usual_categories if self.facts else frozenset(),
+            seed=f"{request.placement.code}/{request.shopper_id or 0}/{request.now:%F}",
         )
-        by_id = {item.item_id: item for item in pool}
-        pins = {candidate.item_id for candidate in picked if candidate.pinned}
-        return self._explained([by_id[c.item_id] for c in picked], pins), ranked
+        return filled, ranked, verdict
 
     def _pool(
         self, ids: Collection[int], *, near: int, excluded: Collection[int]
@@ -191,6 +249,8 @@ class _Scoring:
                     query=self.content.query,
                     excluded=excluded,
                     ignore_eligibility=anything,
+                    attributes=self.rules.attributes,
+                    quality=self.rules.quality,
                 )
             except DatabaseError:
                 note_outage()
@@ -198,21 +258,37 @@ class _Scoring:
                 note_fallback(Fallback.CONTENT)
                 self.fallbacks.append(Fallback.CONTENT)
                 self.content = None
-        return gather(sorted(ids), ignore_eligibility=anything)
+        return gather(
+            sorted(ids),
+            ignore_eligibility=anything,
+            attributes=self.rules.attributes,
+            quality=self.rules.quality,
+        )
 
     def _explained(self, items: Sequence[PoolItem], pins: Collection[int]) -> list[ServedItem]:
         """The items with their ledgers, and the reasons that these give."""
-        ledgers = self.ledgers(items)
+        verdict = self.rules.judge(items, now=self.now)
+        ledgers = self.ledgers(items, verdict)
         policy, named = self.request.policy, self.memory.named
         served = []
-        for item in items:
+        for index, item in enumerate(items):
             ledger = ledgers[item.item_id]
-            pinned = item.item_id in pins
-            reason = explain(ledger, policy=policy, named=named, pinned=pinned)
-            served.append(item.served(ledger, reason))
+            rules = list(verdict.of(index))
+            labels = {rule.name: rule.label for rule in rules if rule.label}
+            reason = explain(
+                ledger,
+                policy=policy,
+                named=named,
+                pinned_by=_pin_of(rules) if item.item_id in pins else "",
+                labels=labels,
+            )
+            promotion = next(iter(labels.values()), "")
+            served.append(item.served(ledger, reason, promotion))
         return served
 
-    def ledgers(self, items: Sequence[PoolItem]) -> dict[int, Ledger]:
+    def ledgers(
+        self, items: Sequence[PoolItem], verdict: Verdict | None = None
+    ) -> dict[int, Ledger]:
         """Every contribution to each item, the strongest first."""
         return write_ledgers(
             items,
@@ -221,5 +297,9 @@ class _Scoring:
             memory=self.memory,
             content=self.content,
             blend=self.request.blend,
-            rules=self.rules,
+            verdict=verdict or self.rules.judge(items, now=self.now),
         )
+
+
+def _pin_of(rules: Sequence[Rule]) -> str:
+    return next((rule.name for rule in rules if rule.kind == RuleKind.PIN), "")

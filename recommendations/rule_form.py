@@ -11,8 +11,8 @@ class RuleForm(forms.ModelForm[MerchandisingRule]):
     class Meta:
         model = MerchandisingRule
         fields = (
-            *("name", "kind", "placement", "item", "category", "brand", "amount"),
-            *("starts_at", "ends_at", "active"),
+            *("name", "kind", "placements", "item", "category", "brand", "amount"),
+            *("starts_at", "ends_at"),
         )
 
     def clean(self) -> dict[str, Any]:

@@ -11,34 +11,9 @@ from uuid import UUID
 
 from profiles.policy import Policy
 from profiles.signals import Signal
+from recommendations.rules import NO_CIRCUMSTANCES, NO_GUARD, Circumstances, Guard, Rule
 from recommendations.scoring import Blend, ScoringParams
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A merchandising rule in force."""
-
-    id: int
-    name: str
-    kind: str
-    item_id: int | None
-    category: str
-    brand: str
-    amount: float
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-
-    def in_force(self, now: datetime) -> bool:
-        return (self.starts_at is None or self.starts_at <= now) and (
-            self.ends_at is None or now < self.ends_at
-        )
-
-    def matches(self, item_id: int, category_path: tuple[str, ...], brand: str) -> bool:
-        return (
-            (self.item_id is None or self.item_id == item_id)
-            and (not self.category or self.category in category_path)
-            and (not self.brand or self.brand == brand)
-        )
+from recommendations.segments import ShopperFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +37,7 @@ class PlacementSettings:
     rules: tuple[Rule, ...]
     ranker_version: int | None
     params: ScoringParams
+    guard: Guard = NO_GUARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +45,9 @@ class RecommendationRequest:
     """What is known and may be used. `personalized` is False without consent or history to read.
 
     `signals` holds the shopper's history, cart and what the page is about, as far as the signal
-    policy lets them rank. Where `only_item_ids` are given, nothing else may be shown.
+    policy lets them rank. `rules` are those that hold as far as the request tells; their segments
+    are asked of `facts`, which are None without consent. Where `only_item_ids` are given, nothing
+    else may be shown. `simulated` is for looking only: nothing of the answer is kept.
     `ignore_eligibility` is for offline evaluation only.
     """
 
@@ -87,6 +65,10 @@ class RecommendationRequest:
     owned_item_ids: frozenset[int] = frozenset()
     only_item_ids: frozenset[int] | None = None
     dismissed_item_ids: frozenset[int] = frozenset()
+    capped_item_ids: frozenset[int] = frozenset()
+    facts: ShopperFacts | None = None
+    around: Circumstances = NO_CIRCUMSTANCES
+    simulated: bool = False
     fallbacks: tuple[str, ...] = ()
     ignore_eligibility: bool = False
 
@@ -160,14 +142,22 @@ EMPTY_LEDGER = Ledger((), ())
 
 
 class Candidate(NamedTuple):
-    """An eligible item with what reranking looks at. `score` orders; the ledger is made later."""
+    """An eligible item with what reranking looks at. `score` orders; the ledger is made later.
+
+    `pin` is the position it is pinned to, from 1; 0 is on top in no fixed place, None not pinned.
+    """
 
     item_id: int
     score: float
     category: str = ""
     brand: str = ""
     group_id: str = ""
-    pinned: bool = False
+    pin: int | None = None
+    new: bool = False
+
+    @property
+    def pinned(self) -> bool:
+        return self.pin is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +181,7 @@ class OfferView:
 
 @dataclass(frozen=True, slots=True)
 class ServedItem:
-    """One item of a slate."""
+    """One item of a slate. `promotion` is what a campaign it is part of is called."""
 
     item_id: int
     external_id: str
@@ -204,6 +194,7 @@ class ServedItem:
     offer: OfferView | None
     ledger: Ledger = EMPTY_LEDGER
     reason: Reason | None = None
+    promotion: str = ""
 
     @property
     def score(self) -> float:

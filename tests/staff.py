@@ -27,6 +27,7 @@ from recommendations.models import (
     MerchandisingRule,
     Placement,
     RankerVersion,
+    Segment,
 )
 from tenants.keys import mint_key
 from tenants.models import StaffUser, Tenant
@@ -128,6 +129,10 @@ def one_of_each(marker: str = "ours") -> dict[type[Model], Model]:
         latency_ms=4,
     )
     placement = Placement.objects.create(code=f"{marker}-home", question="home")
+    rule = MerchandisingRule.objects.create(
+        name=f"{marker} rule", kind="boost", status="live", item=item
+    )
+    rule.placements.add(placement)
     rows = (
         item,
         shopper,
@@ -147,7 +152,8 @@ def one_of_each(marker: str = "ours") -> dict[type[Model], Model]:
         Event.stored.get(shopper=shopper),
         SignalPolicy.objects.create(signal_kind=f"{marker} signals"),
         EventImport.objects.create(file_name=f"{marker}-log.csv", purposes=["personalization"]),
-        MerchandisingRule.objects.create(name=f"{marker} rule", kind="boost", item=item),
+        rule,
+        Segment.objects.create(name=f"{marker} segment", visits="new"),
         ItemNeighbors.objects.create(
             ranker=ranker, item=item, neighbor_ids=[item.pk], weights=[0.5]
         ),

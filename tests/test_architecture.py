@@ -99,6 +99,7 @@ def test_the_app_that_holds_events_reads_them_in_few_places() -> None:
         "profiles/state.py",  # folds for those who grant personalization
         "profiles/event_rows.py",  # writes
         "profiles/identity.py",  # moves a merged shopper's
+        "profiles/exposure.py",  # counts what was shown, for frequency caps
         "profiles/activity.py",  # counts by the hour, never whose
         "profiles/partitions.py",  # makes the tables
         "profiles/admin.py",  # shows staff what is held, read-only

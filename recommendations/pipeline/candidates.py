@@ -4,11 +4,13 @@ One statement gathers the pool (collaborative, content, popular, trending, newes
 what is not eligible, and reads offers as they are now.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 from recommendations.pipeline.arrays import Vector, binary_cursor
+from recommendations.segments import SEPARATOR
 from recommendations.values import EMPTY_LEDGER, Ledger, OfferView, Reason, ServedItem
 
 
@@ -21,6 +23,7 @@ class Depth(NamedTuple):
     popular: int
     trending: int
     newest: int
+    rules: int
 
 
 def depth_for(limit: int, *, known: int) -> Depth:
@@ -38,12 +41,18 @@ def depth_for(limit: int, *, known: int) -> Depth:
         popular=narrow if suffices else wide,
         trending=narrow,
         newest=narrow,
+        rules=narrow,
     )
 
 
 class PoolItem(NamedTuple):
-    """An eligible item of the pool. `path` is its category path, joined by SEPARATOR; `vector`
-    what `halfvec_send` made of its embedding."""
+    """An eligible item of the pool.
+
+    `path` is its category path, joined by SEPARATOR; `vector` what `halfvec_send` made of its
+    embedding; `listed_at` when it came into the catalog, in seconds since 1970, UTC; `asked` a
+    JSON list of the attributes that `gather` was asked for, in that order; `quality` the score of
+    the catalog's checks, 0-100, if it was asked for.
+    """
 
     item_id: int
     external_id: str
@@ -60,6 +69,10 @@ class PoolItem(NamedTuple):
     stock: int | None
     popularity: float
     trend: float
+    cost: Decimal | None
+    listed_at: float
+    asked: bytes | None
+    quality: float | None
     vector: bytes | None
 
     @property
@@ -71,7 +84,13 @@ class PoolItem(NamedTuple):
         """The narrowest category, or an empty string."""
         return self.path.rpartition(SEPARATOR)[2]
 
-    def served(self, ledger: Ledger = EMPTY_LEDGER, reason: Reason | None = None) -> ServedItem:
+    @property
+    def current_price(self) -> Decimal | None:
+        return self.price if self.sale_price is None else self.sale_price
+
+    def served(
+        self, ledger: Ledger = EMPTY_LEDGER, reason: Reason | None = None, promotion: str = ""
+    ) -> ServedItem:
         """What a storefront shows of the item, and why."""
         offer = None
         if self.price is not None:
@@ -89,17 +108,19 @@ class PoolItem(NamedTuple):
             offer=offer,
             ledger=ledger,
             reason=reason,
+            promotion=promotion,
         )
 
-
-SEPARATOR = "\x1f"  # ASCII's own unit separator: no shop has it in a category's name
 
 COLUMNS = """
     SELECT i.id, i.external_id, i.kind, i.title, i.brand,
            array_to_string(i.category_path, %(separator)s), i.group_id,
            coalesce(i.images[1], ''), i.address,
            o.price, o.sale_price, o.currency, o.stock,
-           coalesce(f.popularity, 0), coalesce(f.trend, 0), halfvec_send(e.vector)
+           coalesce(f.popularity, 0), coalesce(f.trend, 0), o.cost,
+           extract(epoch from i.created_at)::float8,
+           {asked}, {quality},
+           halfvec_send(e.vector)
 """
 JOINED = """
     JOIN catalog_item i ON i.id = pool.item_id
@@ -109,17 +130,31 @@ JOINED = """
     WHERE %(anything)s
        OR (i.available AND i.archived_at IS NULL AND (o.stock IS NULL OR o.stock > 0))
 """
-GATHER = f"{COLUMNS} FROM unnest(%(ids)s::bigint[]) AS pool (item_id) {JOINED}"
-# A statement of its own, for planning the search costs as much as running the other one.
-GATHER_WITH_NEAR = f"""
+ASKED = """(
+        SELECT convert_to(json_agg(i.attributes -> name ORDER BY place)::text, 'UTF8')
+        FROM unnest(%(attributes)s::text[]) WITH ORDINALITY AS asked (name, place)
+    )"""
+QUALITY = "(SELECT q.score::float8 FROM catalog_itemquality q WHERE q.item_id = i.id)"
+GATHER = "{columns} FROM unnest(%(ids)s::bigint[]) AS pool (item_id) {joined}"
+GATHER_WITH_NEAR = """
     WITH near AS MATERIALIZED (
         SELECT item_id FROM catalog_itemembedding
         ORDER BY vector <#> %(query)s::halfvec LIMIT %(near)s
     ), pool AS (
         SELECT unnest(%(ids)s::bigint[]) AS item_id UNION SELECT item_id FROM near
     )
-    {COLUMNS} FROM pool {JOINED}
-"""  # noqa: S608  # made of the constants above
+    {columns} FROM pool {joined}
+"""
+
+
+@cache
+def statement(*, near: bool, attributes: bool, quality: bool) -> str:
+    """The statement for a case: planning what is not needed costs as much as running the rest."""
+    columns = COLUMNS.format(
+        asked=ASKED if attributes else "NULL::bytea",
+        quality=QUALITY if quality else "NULL::float8",
+    )
+    return (GATHER_WITH_NEAR if near else GATHER).format(columns=columns, joined=JOINED)
 
 
 def gather(
@@ -129,25 +164,30 @@ def gather(
     query: Vector | None = None,
     excluded: Collection[int] = (),
     ignore_eligibility: bool = False,
+    attributes: Sequence[str] = (),
+    quality: bool = False,
 ) -> list[PoolItem]:
     """The pool of a request: `ids`, and the `near` items nearest to `query`, as far as they may be
     shown.
 
     One statement. Eligible is an item that is listed, in stock where stock is counted, and not
-    in `excluded`. Vectors come along when there is a `query` to compare them with.
+    in `excluded`. Vectors come along when there is a `query` to compare them with, and the
+    `attributes` and the quality that rules ask for.
     """
-    parameters: dict[str, str | int | bool] = {
+    parameters: dict[str, Any] = {
         "ids": "{" + ",".join(map(str, ids)) + "}",
         "with_vectors": query is not None,
         "separator": SEPARATOR,
         "anything": ignore_eligibility,
+        "attributes": list(attributes),
     }
-    statement = GATHER
-    if near and query is not None:
-        statement = GATHER_WITH_NEAR
+    searches = near > 0 and query is not None
+    if near > 0 and query is not None:
         parameters["near"] = near
         parameters["query"] = "[" + ",".join(map("{:.5g}".format, query.tolist())) + "]"
     with binary_cursor() as cursor:
-        cursor.execute(statement, parameters)
+        cursor.execute(
+            statement(near=searches, attributes=bool(attributes), quality=quality), parameters
+        )
         rows = map(PoolItem._make, cursor.fetchall())
         return [item for item in rows if item.item_id not in excluded]

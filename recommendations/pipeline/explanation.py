@@ -1,6 +1,7 @@
 """From a ledger to the one sentence that is shown: the strongest contribution that may be cited."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from profiles.policy import Policy
 from profiles.signals import SignalKind
@@ -45,8 +46,11 @@ WORDS: Mapping[str, Mapping[SignalKind, str]] = {
     "revisit": OWN_WORDS,
     "popularity": {SignalKind.POPULAR: "Popular this month"},
     "trend": {SignalKind.TRENDING: "Trending this week"},
-    "rule": {SignalKind.RULE: "Featured by the shop"},
+    "rule": {SignalKind.RULE: "Promoted by the shop"},
 }
+PROMOTED = WORDS["rule"][SignalKind.RULE]
+
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
 def explain(
@@ -54,19 +58,22 @@ def explain(
     *,
     policy: Policy,
     named: Mapping[int, tuple[str, str]],
-    pinned: bool = False,
+    pinned_by: str = "",
+    labels: Mapping[str, str] = NO_LABELS,
 ) -> Reason | None:
     """The reason for an item: its strongest contribution that may be cited and can be worded.
 
-    A `pinned` item is shown because the shop wants it, so that is what its reason says.
+    An item pinned by a rule of the name `pinned_by` is shown because the shop wants it, so that
+    is what its reason says. `labels` are what the shop calls its promotions, by rule.
 
     None when nothing may be cited; better no reason than one that is not the truth. `ledger` is
     ordered from the strongest down, `named` holds external id and title of items a reason may name.
     """
-    if pinned and SignalKind.RULE in policy.may_cite:
-        # A pin adds nothing to the score, and is why the item is on top all the same.
-        pin = next(n for n, (_, generator, _) in enumerate(ledger.entries) if generator == "rule")
-        return Reason(SignalKind.RULE, WORDS["rule"][SignalKind.RULE], (pin,))
+    if pinned_by and SignalKind.RULE in policy.may_cite:
+        # A pin adds nothing to the score, and is why the item is there all the same.
+        for position, contribution in enumerate(ledger):
+            if contribution.generator == "rule" and contribution.signal.name == pinned_by:
+                return Reason(SignalKind.RULE, PROMOTED, (position,))
     bought: frozenset[int | None] | None = None
     for position, contribution in enumerate(ledger):
         signal = contribution.signal
@@ -83,6 +90,8 @@ def explain(
         _, title = named.get(signal.item_id or 0, (None, None))
         if "{title}" in words and title is None:
             continue
+        if contribution.generator == "rule" and (label := labels.get(signal.name or "")):
+            return Reason(signal.kind, f"{words}: {label}", (position,))
         return Reason(signal.kind, words.format(title=title), (position,))
     return None
 

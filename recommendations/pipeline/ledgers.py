@@ -13,7 +13,8 @@ from profiles.signals import Signal, SignalKind
 from recommendations.pipeline.arrays import half_vectors
 from recommendations.pipeline.candidates import PoolItem
 from recommendations.pipeline.memory import Content, Memory
-from recommendations.pipeline.ranking import RuleBook, own_amount, rule_amount
+from recommendations.pipeline.ranking import own_amount
+from recommendations.pipeline.rulebook import Verdict
 from recommendations.scoring import CONSIDERED_KINDS, Blend
 from recommendations.values import Entry, Ledger, SignalRef
 
@@ -28,16 +29,19 @@ def write_ledgers(
     memory: Memory,
     content: Content | None,
     blend: Blend,
-    rules: RuleBook,
+    verdict: Verdict,
 ) -> dict[int, Ledger]:
-    """Every contribution to each of `items`, by item id. They share one table of signals."""
+    """Every contribution to each of `items`, by item id. They share one table of signals.
+
+    `verdict` is what the rules say of the same items.
+    """
     table = [SignalRef.of(signal) for signal in signals]
     entries: Entries = {item.item_id: [] for item in items}
     _add_history(entries, signals, weights, memory, blend)
     if content is not None and blend.content:
         _add_content(entries, items, content, blend)
     _add_facts(entries, items, table, blend)
-    _add_rules(entries, items, table, rules)
+    _add_rules(entries, items, table, verdict)
     return {item: Ledger(table, found) for item, found in entries.items()}
 
 
@@ -99,9 +103,9 @@ def _add_facts(
 
 
 def _add_rules(
-    entries: Entries, items: Sequence[PoolItem], table: list[SignalRef], rules: RuleBook
+    entries: Entries, items: Sequence[PoolItem], table: list[SignalRef], verdict: Verdict
 ) -> None:
-    for item in items:
-        for rule in rules.matching(item):
-            entries[item.item_id].append((len(table), "rule", rule_amount(rule)))
+    for index, item in enumerate(items):
+        for rule in verdict.of(index):
+            entries[item.item_id].append((len(table), "rule", rule.added))
             table.append(SignalRef(SignalKind.RULE, name=rule.name))

@@ -1,7 +1,7 @@
 """What training and embedding know about the items of a request's signals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import numpy as np
@@ -17,6 +17,7 @@ from recommendations.pipeline.arrays import (
     lengths,
     reals,
 )
+from recommendations.segments import SEPARATOR
 
 CONTENT_WINDOW = timedelta(days=30)
 """Older events speak through the neighbors only: their vectors are not worth reading."""
@@ -31,6 +32,7 @@ class Memory:
     All their neighbors in three parallel arrays: `items[n]` goes with the item
     `learned[owners[n]]` by `weights[n]`. `repeat` is keyed by item. `vectors` has a row for each
     item whose content counts, in the order of `embedded`. `named` has external id and title.
+    `paths` holds category paths, joined by SEPARATOR, if they were asked for.
     """
 
     learned: tuple[int, ...]
@@ -41,6 +43,7 @@ class Memory:
     embedded: Mapping[int, int]
     vectors: Matrix
     named: Mapping[int, tuple[str, str]]
+    paths: Mapping[int, str] = field(default_factory=dict)
 
 
 NOTHING: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
@@ -48,7 +51,8 @@ EMPTY = Memory((), NOTHING, NOTHING, np.zeros(0), {}, {}, np.zeros((0, 0)), {})
 
 RECALL = """
     SELECT i.id, i.external_id, i.title, array_send(n.neighbor_ids), array_send(n.weights),
-           n.repeat, halfvec_send(e.vector)
+           n.repeat, halfvec_send(e.vector),
+           CASE WHEN %s THEN array_to_string(i.category_path, %s) END
     FROM unnest(%s::bigint[], %s::boolean[]) AS h (item_id, with_content)
     JOIN catalog_item i ON i.id = h.item_id
     LEFT JOIN recommendations_itemneighbors n ON n.item_id = h.item_id AND n.ranker_id = %s
@@ -62,9 +66,15 @@ def content_counts(signal: Signal, now: float) -> bool:
 
 
 def recall(
-    signals: Sequence[Signal], *, ranker_version: int | None, now: float, content: bool
+    signals: Sequence[Signal],
+    *,
+    ranker_version: int | None,
+    now: float,
+    content: bool,
+    categories: bool = False,
 ) -> Memory:
-    """Names, neighbors and vectors of the signals' items. One query, whatever their number."""
+    """Names, neighbors, vectors and (asked for) categories of the signals' items. One query,
+    whatever their number."""
     wanted: dict[int, bool] = {}
     for signal in signals:
         counts = content and content_counts(signal, now)
@@ -72,7 +82,10 @@ def recall(
     if not wanted:
         return EMPTY
     with binary_cursor() as cursor:
-        cursor.execute(RECALL, [list(wanted), list(wanted.values()), ranker_version])
+        cursor.execute(
+            RECALL,
+            [categories, SEPARATOR, list(wanted), list(wanted.values()), ranker_version],
+        )
         rows = cursor.fetchall()
     learned = [row for row in rows if row[3] is not None]
     embedded = [row for row in rows if row[6] is not None]
@@ -86,6 +99,7 @@ def recall(
         embedded={row[0]: position for position, row in enumerate(embedded)},
         vectors=half_vectors([row[6] for row in embedded]) if embedded else EMPTY.vectors,
         named={row[0]: (row[1], row[2]) for row in rows},
+        paths={row[0]: row[7] for row in rows} if categories else {},
     )
 
 

@@ -1,8 +1,9 @@
 """Stage 2: the additive score. What each signal weighs, and what all of them add up to."""
 
 import heapq
+import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -10,8 +11,9 @@ from profiles.signals import HISTORY_KINDS, Signal, SignalKind
 from recommendations.pipeline.arrays import half_vectors
 from recommendations.pipeline.candidates import PoolItem
 from recommendations.pipeline.memory import Content, Memory
+from recommendations.pipeline.rulebook import Verdict
 from recommendations.scoring import CONSIDERED_KINDS, Blend, ScoringParams, signal_weights
-from recommendations.values import Candidate, Rule
+from recommendations.values import Candidate
 
 Scores = dict[int, float]
 
@@ -91,18 +93,25 @@ def own_amount(signal: Signal, weight: float, memory: Memory, blend: Blend) -> f
 
 
 def rank(
-    pool: Iterable[PoolItem],
+    pool: Sequence[PoolItem],
     *,
     neighbors: Scores,
     own: Scores,
     content: Scores,
     blend: Blend,
-    rules: "RuleBook",
+    verdict: Verdict,
+    new_since: float = math.inf,
 ) -> list[Candidate]:
-    """Score the pool and order it, best first; ties by id. Excluded items are left out."""
+    """Score the pool and order it, best first; ties by id. Excluded items are left out.
+
+    An item that was listed after `new_since`, in seconds since 1970, counts as new.
+    """
     scored = []
     by_popularity, by_trend = blend.popularity, blend.trend
-    for item in pool:
+    added, excluded, pins = verdict.added.tolist(), verdict.excluded.tolist(), verdict.pins
+    for index, item in enumerate(pool):
+        if excluded[index]:
+            continue
         item_id = item[0]
         score = (
             neighbors.get(item_id, 0.0)
@@ -110,55 +119,19 @@ def rank(
             + by_popularity * item.popularity
             + by_trend * item.trend
             + content.get(item_id, 0.0)
+            + added[index]
         )
-        pinned = False
-        for rule in rules.matching(item):
-            if rule.kind == "exclude":
-                break
-            score += rule_amount(rule)
-            pinned = pinned or rule.kind == "pin"
-        else:
-            scored.append((-score, item_id, pinned, item))
+        scored.append((-score, item_id, index))
     scored.sort()
     return [
-        Candidate(item_id, -negative, item.category, item.brand, item.group_id, pinned)
-        for negative, item_id, pinned, item in scored
+        Candidate(
+            item_id,
+            -negative,
+            (item := pool[index]).category,
+            item.brand,
+            item.group_id,
+            pins.get(index),
+            item.listed_at > new_since,
+        )
+        for negative, item_id, index in scored
     ]
-
-
-def rule_amount(rule: Rule) -> float:
-    """What a rule adds to the score. A pin moves an item to the top without touching its score."""
-    if rule.kind == "boost":
-        return rule.amount
-    return -rule.amount if rule.kind == "bury" else 0.0
-
-
-class RuleBook:
-    """The rules of a request, found by what they ask of an item: most items match none."""
-
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._none = not rules
-        self._by_item: dict[int, list[Rule]] = {}
-        self._by_brand: dict[str, list[Rule]] = {}
-        self._by_category: dict[str, list[Rule]] = {}
-        for rule in rules:
-            if rule.item_id is not None:
-                self._by_item.setdefault(rule.item_id, []).append(rule)
-            elif rule.brand:
-                self._by_brand.setdefault(rule.brand, []).append(rule)
-            else:
-                self._by_category.setdefault(rule.category, []).append(rule)
-
-    def matching(self, item: PoolItem) -> Sequence[Rule]:
-        """The rules that the item matches, in no particular order."""
-        if self._none:
-            return ()
-        found = [*self._by_item.get(item.item_id, ()), *self._by_brand.get(item.brand, ())]
-        if self._by_category:
-            for category, rules in self._by_category.items():
-                # A cheap no for most; `matches` asks for the whole name below.
-                if category in item.path:
-                    found += rules
-        if not found:
-            return ()
-        return [r for r in found if r.matches(item.item_id, item.category_path, item.brand)]

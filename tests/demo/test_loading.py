@@ -110,7 +110,7 @@ def test_a_store_is_filled_through_the_products_own_doors() -> None:
         assert states.get(history=[]).shopper.external_id == NEWCOMER
 
         assert RankerVersion.objects.live().get().events == 39 * 30
-        assert set(MerchandisingRule.objects.values_list("kind", "placement__code")) == {
+        assert set(MerchandisingRule.objects.values_list("kind", "placements__code")) == {
             ("pin", "home"),
             ("boost", None),
         }

@@ -25,6 +25,7 @@ from recommendations.models import MerchandisingRule, Placement
 from recommendations.placements import ensure_default_placements
 from tenants.models import Tenant
 from tenants.opening import open_tenant
+from tenants.settled import unsettle
 from tenants.tasks import current_schema
 from tests.conftest import TenantPair
 from tests.make import make_event, make_item, make_shopper
@@ -353,10 +354,14 @@ def test_why_tells_every_contribution_and_they_add_up(tab: Browser) -> None:
     shopper = camper(shop)
     make_event(shopper, shop.camping[2], EventKind.VIEW)
     ensure_default_placements()
-    MerchandisingRule.objects.create(name="Tent weeks", kind="boost", category="Camping")
     MerchandisingRule.objects.create(
-        name="Cook of the week", kind="pin", item=shop.kitchen[0], placement=home_placement()
+        status="live", name="Tent weeks", kind="boost", category="Camping"
     )
+    cook = MerchandisingRule.objects.create(
+        name="Cook of the week", kind="pin", status="live", item=shop.kitchen[0]
+    )
+    cook.placements.add(home_placement())
+    unsettle()
     page = tab.shop_as(shopper)
     assert next(iter(page.tiles)) == "Frying pan"
 

@@ -200,13 +200,17 @@ def test_a_rule_shows_in_the_reason_as_what_it_is(api: ApiClient) -> None:
     assert titles(slate(api, shopper=shopper.external_id))[0] == "Sleeping bag"
 
     pan, knife = shop.kitchen[:2]
-    MerchandisingRule.objects.create(name="Pan week", kind="pin", item=pan)
-    MerchandisingRule.objects.create(name="Knives up", kind="boost", item=knife, amount=5)
-    MerchandisingRule.objects.create(name="No bags", kind="exclude", item=shop.camping[1])
+    MerchandisingRule.objects.create(status="live", name="Pan week", kind="pin", item=pan)
+    MerchandisingRule.objects.create(
+        status="live", name="Knives up", kind="boost", item=knife, amount=5
+    )
+    MerchandisingRule.objects.create(
+        status="live", name="No bags", kind="exclude", item=shop.camping[1]
+    )
     body = slate(api, shopper=shopper.external_id, limit=12)
     assert titles(body)[:2] == ["Frying pan", "Chef's knife"]
     assert "Sleeping bag" not in titles(body)
-    assert {item["reason"]["text"] for item in body["items"][:2]} == {"Featured by the shop"}
+    assert {item["reason"]["text"] for item in body["items"][:2]} == {"Promoted by the shop"}
     why = api.get(f"/api/v1/recommendations/{body['decision']}/why").json()
     knives = {e["signal"]["name"]: e["amount"] for e in why["items"][1]["ledger"]}
     assert knives["Knives up"] == 5

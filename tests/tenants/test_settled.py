@@ -108,7 +108,9 @@ def test_rows_deleted_or_changed_many_at_a_time_are_noticed(tenant: Tenant) -> N
     """As the admin deletes what is selected in a list."""
     ensure_default_placements()
     set_signal_policy(SignalKind.VIEW, may_rank=False, may_cite=False)
-    rule = MerchandisingRule.objects.create(name="No", kind="exclude", category="Camping")
+    rule = MerchandisingRule.objects.create(
+        status="live", name="No", kind="exclude", category="Camping"
+    )
     assert SignalKind.VIEW not in signal_policy().may_rank
     assert [r.id for r in placement_settings("home").rules] == [rule.pk]
 
