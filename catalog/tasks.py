@@ -6,6 +6,8 @@ from catalog.embedding import EmbedderUnavailable, embed_items, embedder
 from catalog.importing import run_import
 from catalog.models import FeedImport, Item
 from catalog.quality.refresh import check_catalog, check_changed
+from catalog.search.indexing import update_index
+from catalog.search.storage import IndexBusy
 from tenants.tasks import current_schema, tenant_task
 
 logger = logging.getLogger(__name__)
@@ -23,6 +25,7 @@ def run_feed_import(feed_import_id: int) -> None:
     feed_import.rows = feed_import.failed = 0
     with feed_import.file.open("rb") as stream:
         run_import(feed_import, stream)
+    update_search_index.delay_on_commit(current_schema())
     embed_changed_items.delay_on_commit(current_schema())
     check_changed_items.delay_on_commit(current_schema())
 
@@ -58,3 +61,23 @@ def check_changed_items() -> None:
 def check_whole_catalog() -> None:
     """Judge every item anew: usual prices moved, and time has passed. Safe to run twice."""
     check_catalog()
+
+
+@tenant_task
+def update_search_index() -> None:
+    """Write what changed into the search index; all of it where there is none. Safe to run twice,
+    or beside itself: only one of them writes, and the schedule comes again."""
+    try:
+        update_index()
+    except IndexBusy:
+        logger.info("The search index is being written already")
+
+
+@tenant_task
+def reconcile_search_index() -> None:
+    """Compare the search index with every row, nightly: what was deleted leaves it, and whatever
+    an update missed is mended. Safe to run twice."""
+    try:
+        update_index(reconcile=True)
+    except IndexBusy:
+        logger.info("The search index is being written already")

@@ -34,6 +34,14 @@ app.conf.beat_schedule = {
         **every_tenant("catalog.tasks.check_whole_catalog"),
         "schedule": crontab(hour="2", minute="40"),
     },
+    "update-search-index": {
+        **every_tenant("catalog.tasks.update_search_index"),
+        "schedule": 10.0,
+    },
+    "reconcile-search-index": {
+        **every_tenant("catalog.tasks.reconcile_search_index"),
+        "schedule": crontab(hour="4", minute="50"),
+    },
     "refresh-popularity": {
         **every_tenant("recommendations.tasks.refresh_popularity"),
         "schedule": crontab(minute="*/10"),

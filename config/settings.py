@@ -241,6 +241,7 @@ USE_TZ = True
 USE_I18N = True
 TEST_RUNNER = "django.test.runner.DiscoverRunner"
 
+SEARCH_INDEX_DIR = Path(env.str("SEARCH_INDEX_DIR", default=str(VAR_DIR / "search")))
 EMBEDDER = env.str("EMBEDDER", default="universal-sentence-encoder")
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")

@@ -19,6 +19,8 @@ VAR = Path(os.environ.setdefault("ATTUNE_TEST_VAR", str(ROOT / "var" / f"test-{o
 os.environ.setdefault("SECRET_KEY", "a key of the tests, and of nothing else: 5f2c1e8a90b7d364")
 os.environ["ATTUNE_VAR"] = str(VAR)
 os.environ["ATTUNE_DEMO"] = "1"
+# Workers have databases of their own, in which the same tenants have other items.
+os.environ["SEARCH_INDEX_DIR"] = str(VAR / "search" / os.environ.get("PYTEST_XDIST_WORKER", "gw0"))
 
 from config.embedded import launcher  # noqa: E402  # after the environment is set
 

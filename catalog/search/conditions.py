@@ -20,13 +20,14 @@ IS_NUMBER: Final = r"'^\s*[+-]?\d{1,15}(\.\d{1,10})?\s*$'"
 Condition = tuple[str, list[Any]]
 
 
-def where(filters: Iterable[Filter]) -> Condition:
-    """All of them, and that the item is listed; in stock, unless a filter says otherwise."""
+def where(filters: Iterable[Filter], *, but: str = "") -> Condition:
+    """All of them, without those on the field `but`, and that the item is listed; in stock, unless
+    one of them says otherwise."""
     filters = list(filters)
     conditions: list[Condition] = [("i.archived_at IS NULL", [])]
     if not any(each.field == "availability" for each in filters):
         conditions.append((IS_IN_STOCK, []))
-    conditions.extend(map(_condition, filters))
+    conditions.extend(_condition(each) for each in filters if each.field != but)
     sql = " AND ".join(f"({text})" for text, _ in conditions)
     return sql, [value for _, values in conditions for value in values]
 

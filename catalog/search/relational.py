@@ -132,7 +132,7 @@ def _listed(
 
 def _facet(field: str, request: SearchRequest, matches: str, values: list[Any]) -> Facet:
     """One field's choices, counted as if it were not filtered."""
-    condition, given = where(each for each in request.filters if each.field != field)
+    condition, given = where(request.filters, but=field)
     found = f"FROM ({matches}) m JOIN ({FROM_ITEMS}) ON i.id = m.id"
     with connection.cursor() as cursor:
         if field == "price":

@@ -33,7 +33,6 @@ class Fallback(StrEnum):
 
     SEARCH_INDEX = "search_index"
     SEARCH_VECTORS = "search_vectors"
-    SEARCH_DATABASE = "search_database"
 
 
 class Rescue(StrEnum):

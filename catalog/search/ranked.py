@@ -1,0 +1,155 @@
+"""A text against the index: what belongs to the results, and what comes first."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tantivy import Occur, Query
+
+from catalog.embedding import EmbedderUnavailable
+from catalog.search.dense import EXACT_UP_TO, Live, look, vector_of
+from catalog.search.fusion import Fused, fuse
+from catalog.search.lexical import Lexical, Top, code_query, conditions
+from catalog.search.slots import Dictionary, Parsed, parse
+from catalog.search.storage import OpenIndex
+from catalog.search.values import Fallback, Rescue, SearchRequest
+from catalog.search.words import base_language
+
+logger = logging.getLogger(__name__)
+
+POOL: Final = 200
+"""The best by words, which are compared by meaning too; what comes after keeps its order."""
+
+NEAR: Final = 100
+"""The nearest by meaning, which join them whatever their words."""
+
+ENOUGH: Final = 200
+"""With so many items that have every word, those with some of them are not looked for."""
+
+CODE_SCORE: Final = 2.0
+"""Beyond any score by words and meaning, which are at most 1 together."""
+
+NOTHING: Final = Top({}, 0)
+NO_SCORE: Final = Fused(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """What a text found: a pool in order, and beyond it what else has every word."""
+
+    lexical: Lexical
+    pool: dict[int, Fused]
+    """Best first; each was looked up, and holds right now."""
+    lexical_scale: float
+    live: dict[int, Live]
+    codes: frozenset[int]
+    """Of the pool, what the text names exactly."""
+    every_word: Query
+    strict: frozenset[int] | None
+    """The items with every word, if all of them are in the pool; None where they are too many."""
+    dropped: frozenset[int]
+    """In the index, but sold out or otherwise gone since."""
+    rescues: tuple[Rescue, ...]
+    fallbacks: tuple[Fallback, ...]
+    parsed: Parsed
+
+    @property
+    def has_every_word(self) -> bool:
+        """Whether any item has every word."""
+        return self.strict is None or bool(self.strict)
+
+    def beyond_pool(self) -> Query:
+        """What has every word, without the pool."""
+        if self.strict is not None:
+            return Query.empty_query()
+        return without(self.every_word, self.lexical, [*self.pool, *self.dropped])
+
+
+def without(query: Query, lexical: Lexical, ids: list[int]) -> Query:
+    """The query less these items."""
+    if not ids:
+        return query
+    left_out = Query.term_set_query(lexical.schema, "item", ids)
+    return Query.boolean_query([(Occur.Must, query), (Occur.MustNot, left_out)])
+
+
+def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
+    """The best candidates for the text, by words and by meaning. One statement.
+
+    Raises IndexUnavailable, and DatabaseError.
+    """
+    dictionary = Dictionary(opened, base_language(request.language or language))
+    parsed = parse(request.text, dictionary, request.synonyms)
+    lexical = Lexical(opened, dictionary, parsed, conditions(opened, request.filters))
+    every_word = lexical.every_word() if parsed.slots else Query.empty_query()
+    strict = lexical.top(lexical.scored(every_word), POOL) if parsed.slots else NOTHING
+    loose = NOTHING
+    if strict.count < ENOUGH and len(parsed.slots) > 1:
+        loose = lexical.top(lexical.scored(lexical.some_word()), POOL)
+    codes = _codes(lexical, request.text)
+    by_words = loose.scores | strict.scores
+    live, fallbacks = _looked_up(request, lexical, {*by_words, *codes})
+    others = [pk for pk in live if pk not in by_words]
+    if others and parsed.slots:
+        by_words |= lexical.top(lexical.scored(lexical.among(others)), len(others)).scores
+    fusion = fuse(
+        {pk: score for pk, score in by_words.items() if pk in live},
+        {pk: item.similarity for pk, item in live.items() if item.similarity is not None},
+    )
+    exact = sorted(codes & live.keys())
+    pool = {pk: fusion.scores.get(pk, NO_SCORE) for pk in (*exact, *fusion.scores)}
+    dropped = frozenset((strict.scores.keys() | loose.scores.keys() | codes) - live.keys())
+    all_strict = strict.count <= POOL
+    return Ranked(
+        lexical=lexical,
+        pool=pool,
+        live=live,
+        lexical_scale=fusion.lexical_scale,
+        codes=frozenset(exact),
+        every_word=every_word,
+        strict=frozenset(strict.scores.keys() & live.keys()) if all_strict else None,
+        dropped=dropped,
+        rescues=_rescues(strict, loose, parsed.corrected, live) if not exact else (),
+        fallbacks=fallbacks,
+        parsed=parsed,
+    )
+
+
+def _codes(lexical: Lexical, text: str) -> set[int]:
+    query = code_query(lexical.opened, text)
+    if query is None:
+        return set()
+    found = Query.boolean_query([(Occur.Must, query), *lexical.conditions])
+    return set(lexical.ids(found, POOL))
+
+
+def _looked_up(
+    request: SearchRequest, lexical: Lexical, ids: set[int]
+) -> tuple[dict[int, Live], tuple[Fallback, ...]]:
+    try:
+        vector = vector_of(request.text)
+    except EmbedderUnavailable:
+        logger.exception("Searched without meaning: the model does not answer")
+        return look(ids, request.filters), (Fallback.SEARCH_VECTORS,)
+    among = None
+    if request.filters:
+        left = lexical.top(Query.const_score_query(lexical.filtered(), 1.0), EXACT_UP_TO)
+        among = list(left.scores) if left.count <= EXACT_UP_TO else None
+    return look(ids, request.filters, vector=vector, near=NEAR, among=among), ()
+
+
+def _rescues(
+    strict: Top,
+    loose: Top,
+    corrected: tuple[tuple[str, tuple[str, ...]], ...],
+    live: Mapping[int, Live],
+) -> tuple[Rescue, ...]:
+    found: list[Rescue] = []
+    if corrected and (strict.count or loose.count):
+        found.append(Rescue.SPELLING)
+    if not strict.count and loose.count:
+        found.append(Rescue.SOME_WORDS)
+    if not strict.count and not loose.count and live:
+        found.append(Rescue.MEANING)
+    return tuple(found)

@@ -1,0 +1,155 @@
+"""What the index holds of an item, and how it is written: the fields, and a row as a document."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from tantivy import Document, Index, Schema, SchemaBuilder, TextAnalyzerBuilder, Tokenizer
+
+from catalog.search.facts import category_names, codes_of, numbers_of, texts_of
+from catalog.search.words import base_language, indexed, words_of
+
+FORMAT: Final = 1
+"""Raised with every change of what is written below: an index of another format is built anew."""
+
+STEMMED: Final = ("title", "brand", "category", "attributes", "description", "text")
+"""Searched by stems; `text` is all the others in one, as a plain BM25 would have it."""
+
+PRICE_UNIT: Final = Decimal(10_000)
+NO_PRICE: Final = -1
+
+MOST_VALUE_CHARS: Final = 100
+"""A longer value of an attribute is searched as text; nobody picks it from a list."""
+
+_SEPARATOR: Final = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is read of an item to write it into the index."""
+
+    item_id: int
+    external_id: str
+    kind: str
+    title: str
+    description: str
+    brand: str
+    category_path: Sequence[str]
+    attributes: dict[str, Any]
+    language: str
+    created_at: datetime
+    in_stock: bool
+    price: Decimal | None
+    signature: int
+
+
+def schema() -> Schema:
+    """The fields. Text that is filtered and counted is kept whole; the rest is split at spaces."""
+    builder = SchemaBuilder()
+    builder.add_unsigned_field("item", indexed=True, fast=True)
+    builder.add_integer_field("signature", fast=True)
+    builder.add_integer_field("price", indexed=True, fast=True)
+    builder.add_integer_field("created", fast=True)
+    builder.add_text_field("availability", tokenizer_name="raw", fast=True, index_option="basic")
+    for name in STEMMED:
+        option = "position" if name == "title" else "freq"
+        builder.add_text_field(name, tokenizer_name="spaces", index_option=option)
+    # As they are written: for the spelling of words, and what they begin with.
+    builder.add_text_field("words", stored=True, tokenizer_name="spaces", index_option="freq")
+    builder.add_text_field("codes", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("language", tokenizer_name="raw", fast=True, index_option="basic")
+    # Conditions: `brand`, `category`, `kind` or the attribute, then the value in lower case.
+    builder.add_text_field("facts", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("numbers", tokenizer_name="raw", index_option="basic")
+    for name in ("brand_facet", "category_facet", "kind_facet"):
+        builder.add_text_field(name, tokenizer_name="raw", fast=True, index_option="basic")
+    for name in ("attribute_facet", "number_facet"):
+        builder.add_json_field(name, fast=True, tokenizer_name="raw", index_option="basic")
+    return builder.build()
+
+
+def register(index: Index) -> None:
+    """Every process that opens an index tells it how text is split."""
+    index.register_tokenizer("spaces", TextAnalyzerBuilder(Tokenizer.whitespace()).build())
+
+
+def document(row: Row, default_language: str) -> Document:
+    """The item as it is written into the index."""
+    language = base_language(row.language or default_language)
+    category = " ".join(row.category_path)
+    attributes = " ".join(
+        f"{name} {' '.join(texts_of(value))}" for name, value in row.attributes.items()
+    )
+    parts = (row.title, row.brand, category, attributes, row.description)
+    stemmed = [indexed(part, language) for part in parts]
+    made = Document()
+    made.add_unsigned("item", row.item_id)
+    made.add_integer("signature", row.signature)
+    made.add_integer("created", int(row.created_at.timestamp() * 1e6))
+    made.add_integer("price", price_units(row.price) if row.price is not None else NO_PRICE)
+    made.add_text("availability", "in_stock" if row.in_stock else "sold_out")
+    made.add_text("language", language)
+    for name, text in zip(STEMMED, [*stemmed, " ".join(stemmed)], strict=True):
+        if text:
+            made.add_text(name, text)
+    made.add_text("words", " ".join(words_of(f"{row.title} {row.brand} {category}")))
+    for code in codes_of(row.external_id, row.attributes):
+        made.add_text("codes", code)
+    _add_facts(made, row)
+    return made
+
+
+def price_units(price: Decimal) -> int:
+    """A price as a whole number of ten-thousandths, which is what the database keeps."""
+    return int(price * PRICE_UNIT)
+
+
+def fact(field: str, value: str) -> str:
+    """How a condition on a field is written, as in `facts`."""
+    return f"{field}{_SEPARATOR}{value.strip().lower()}"
+
+
+def attribute_key(name: str) -> str:
+    """An attribute's name as a key that every part of the index takes: its UTF-8 in hex."""
+    return name.encode().hex()
+
+
+def number_key(name: str, number: float) -> str:
+    """Text that sorts as the number does, below the attribute: the bits of IEEE 754, turned."""
+    (bits,) = struct.unpack(">Q", struct.pack(">d", number + 0.0))
+    bits ^= 0xFFFF_FFFF_FFFF_FFFF if bits >> 63 else 1 << 63
+    return f"{attribute_key(name)}z{bits:016x}"
+
+
+def _add_facts(made: Document, row: Row) -> None:
+    made.add_text("facts", fact("kind", row.kind))
+    made.add_text("kind_facet", row.kind)
+    if row.brand.strip():
+        made.add_text("facts", fact("brand", row.brand))
+        made.add_text("brand_facet", row.brand.strip())
+    for name in {name.lower(): name for name in category_names(row.category_path)}.values():
+        made.add_text("facts", fact("category", name))
+    for name in {name.strip().lower(): name.strip() for name in row.category_path}.values():
+        if name:
+            made.add_text("category_facet", name)
+    texts: dict[str, list[str]] = {}
+    numbers: dict[str, list[float]] = {}
+    for name, value in row.attributes.items():
+        key = attribute_key(name)
+        # One of each, whatever its case, so that an item counts once for a value.
+        short = [text for text in texts_of(value) if len(text) <= MOST_VALUE_CHARS]
+        if short:
+            texts[key] = list({text.lower(): text for text in short}.values())
+            for text in texts[key]:
+                made.add_text("facts", fact(f"attributes.{name}", text))
+        if found := numbers_of(value):
+            numbers[key] = list(found)
+            for number in found:
+                made.add_text("numbers", number_key(name, number))
+    if texts:
+        made.add_json("attribute_facet", texts)
+    if numbers:
+        made.add_json("number_facet", numbers)
