@@ -46,6 +46,10 @@ app.conf.beat_schedule = {
         **every_tenant("recommendations.tasks.refresh_popularity"),
         "schedule": crontab(minute="*/10"),
     },
+    "refresh-trending": {
+        **every_tenant("recommendations.tasks.refresh_trending"),
+        "schedule": crontab(minute="*/3"),
+    },
     "train-ranker": {
         **every_tenant("recommendations.tasks.train_ranker"),
         "schedule": crontab(hour="3", minute="10"),

@@ -1,11 +1,15 @@
-"""How busy the shop is: events by the hour, never whose."""
+"""How busy the shop is, and with what: counts over shoppers, never whose."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
+import orjson
+from django.db import connection
 from django.db.models import Count
 from django.db.models.functions import TruncHour
 
-from profiles.models import Event
+from profiles.models import Event, Purpose
 
 
 def events_by_hour(since: datetime, until: datetime) -> dict[datetime, int]:
@@ -21,3 +25,53 @@ def events_by_hour(since: datetime, until: datetime) -> dict[datetime, int]:
         .annotate(events=Count("*"))
     )
     return {row["hour"]: row["events"] for row in counted}
+
+
+class Takers(NamedTuple):
+    """Who had to do with an item lately: `weight` is their sum, each counted by the best and
+    freshest thing they did; `shoppers` is how many they are."""
+
+    item: int
+    weight: float
+    shoppers: int
+
+
+# Through the index on the time: what it costs grows with the events of the window, not with all.
+TAKERS = """
+    SELECT item_id, sum(best)::float8, count(*) FROM (
+        SELECT e.item_id, e.shopper_id,
+               max(k.weight * power(2, -extract(epoch FROM %(now)s - e.occurred_at)
+                                       / %(half_life)s)) AS best
+        FROM profiles_event e
+        JOIN json_each_text(%(weights)s::json) AS named (kind, text) ON named.kind = e.kind
+        CROSS JOIN LATERAL (SELECT named.text::float8 AS weight) AS k
+        WHERE e.occurred_at > %(since)s AND e.occurred_at <= %(now)s AND e.item_id IS NOT NULL
+          AND EXISTS (
+              SELECT FROM profiles_consent c
+              WHERE c.shopper_id = e.shopper_id AND c.purpose = %(purpose)s AND c.granted
+          )
+        GROUP BY e.item_id, e.shopper_id
+    ) AS taken GROUP BY item_id
+"""
+
+
+def takers_lately(
+    now: datetime, *, window: timedelta, half_life: timedelta, weights: Mapping[str, float]
+) -> list[Takers]:
+    """What the shoppers who grant personalization had to do with in the `window` before `now`.
+
+    `weights` says what an event of a kind counts when it happens; half of it after `half_life`.
+    One statement.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            TAKERS,
+            {
+                "now": now,
+                "since": now - window,
+                "half_life": half_life.total_seconds(),
+                "weights": orjson.dumps({str(k): w for k, w in weights.items()}).decode(),
+                "purpose": Purpose.PERSONALIZATION.value,
+            },
+        )
+        return [Takers(*row) for row in cursor.fetchall()]

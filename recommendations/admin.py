@@ -256,10 +256,10 @@ class ItemNeighborsAdmin(OfItemAdmin):
 class ItemFactsAdmin(OfItemAdmin):
     """What is popular, and what is becoming so."""
 
-    list_display = ("item", "popularity_bar", "trend_bar", "computed_at")
+    list_display = ("item", "popularity_bar", "trend_bar", "trend_now_bar", "computed_at")
     ordering = ("-popularity",)
-    sortable_by = ("popularity_bar", "trend_bar")
-    fields = ("item", ("popularity", "trend", "computed_at"))
+    sortable_by = ("popularity_bar", "trend_bar", "trend_now_bar")
+    fields = ("item", ("popularity", "trend", "trend_now", "computed_at"))
 
     @display(description="Popularity", ordering="popularity")
     def popularity_bar(self, facts: ItemFacts) -> SafeString:
@@ -268,6 +268,10 @@ class ItemFactsAdmin(OfItemAdmin):
     @display(description="Trend", ordering="trend")
     def trend_bar(self, facts: ItemFacts) -> SafeString:
         return bar(facts.trend)
+
+    @display(description="These hours", ordering="trend_now")
+    def trend_now_bar(self, facts: ItemFacts) -> SafeString:
+        return bar(facts.trend_now)
 
 
 def bar(share: float) -> SafeString:

@@ -18,6 +18,7 @@ GENERATORS: Mapping[str, str] = {
     "revisit": "still of interest",
     "popularity": "popular over months",
     "trend": "popular these days",
+    "trend_now": "popular these hours",
     "rule": "your rule",
 }
 """Every generator and what its contributions say of the item."""
@@ -34,7 +35,7 @@ DEEDS: Mapping[str, str] = {
     "context_item": "On the page of",
     "cart_item": "In the cart:",
     "popular": "What all shoppers choose",
-    "trending": "What shoppers choose this week",
+    "trending": "What shoppers choose these days",
     "rule": "Rule",
 }
 """How a signal of each kind begins in words."""

@@ -149,6 +149,7 @@ class ItemFacts(models.Model):
     )
     popularity = RealField(default=0.0, help_text="0-1, over months.")
     trend = RealField(default=0.0, help_text="0-1, over days.")
+    trend_now = RealField(default=0.0, help_text="0-1, over hours.")
     computed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -156,6 +157,9 @@ class ItemFacts(models.Model):
         indexes = [
             models.Index(fields=["-popularity"], name="item_facts_popularity"),
             models.Index(fields=["-trend"], name="item_facts_trend"),
+            models.Index(
+                fields=["-trend_now"], name="item_facts_trend_now", condition=Q(trend_now__gt=0)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ import logging
 
 from django.utils import timezone
 
-from recommendations import feedback, training_run
+from recommendations import feedback, training_run, trending
 from tenants.tasks import tenant_task
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,12 @@ def delete_expired_decisions() -> None:
 def refresh_popularity() -> None:
     """Every ten minutes: popularity and trend from the events so far. Safe to run twice."""
     logger.info("Refreshed the facts of %d items", training_run.refresh_facts(timezone.now()))
+
+
+@tenant_task
+def refresh_trending() -> None:
+    """Every three minutes: what these hours are about. Safe to run twice, or beside itself."""
+    logger.info("%d items are trending now", trending.refresh_trending(timezone.now()))
 
 
 @tenant_task

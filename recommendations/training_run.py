@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 from django.db import connection, transaction
@@ -17,7 +17,7 @@ from recommendations.promotion import promote
 from recommendations.training.fit import FittedRanker, evaluate_on_split, fit
 from recommendations.training.holdout import Quality
 from recommendations.training.log import InteractionLog
-from recommendations.training.popularity import item_facts
+from recommendations.training.popularity import POPULARITY_DAYS, item_facts
 from recommendations.training.ranker import Ranker
 from recommendations.training.recipe import Recipe, TrainingParams
 from tenants.settled import unsettle
@@ -72,9 +72,11 @@ def train(now: datetime, *, params: TrainingParams | None = None) -> RankerVersi
     return version
 
 
-def read_log(until: datetime) -> InteractionLog:
+def read_log(until: datetime, *, since: datetime | None = None) -> InteractionLog:
     """The events that may train a ranker: of shoppers who grant personalization, before `until`."""
     events: QuerySet[Event] = permitted_events(Purpose.PERSONALIZATION)
+    if since is not None:
+        events = events.filter(occurred_at__gte=since)
     rows = events.filter(kind__in=KINDS, item__isnull=False, occurred_at__lt=until).annotate(
         kind_index=Case(
             *(When(kind=kind, then=Value(index)) for index, kind in enumerate(KINDS)),
@@ -92,8 +94,16 @@ def read_log(until: datetime) -> InteractionLog:
 
 
 def refresh_facts(now: datetime) -> int:
-    """Popularity and trend from the events so far; how many items have any."""
-    return store_facts(read_log(now), now)
+    """Popularity and trend from the events so far; how many items have any.
+
+    Their windows end at the last event, so with events in the latest one the two latest hold all
+    that they need. Only a shop without sales for so long is read as a whole.
+    """
+    window = timedelta(days=POPULARITY_DAYS)
+    log = read_log(now, since=now - 2 * window)
+    if not len(log.at) or log.at.max() < (now - window).timestamp():
+        log = read_log(now)
+    return store_facts(log, now)
 
 
 def store_facts(log: InteractionLog, now: datetime) -> int:

@@ -22,6 +22,7 @@ BECAUSE: Mapping[str, str] = {
     "revisit": "you may still want it",
     "popularity": "popular over the last months",
     "trend": "popular these days",
+    "trend_now": "popular these hours",
     "rule": "featured by the shop",
 }
 """Every generator, and what its contributions say of the item."""

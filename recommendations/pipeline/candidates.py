@@ -69,6 +69,7 @@ class PoolItem(NamedTuple):
     stock: int | None
     popularity: float
     trend: float
+    trend_now: float
     cost: Decimal | None
     listed_at: float
     asked: bytes | None
@@ -117,7 +118,7 @@ COLUMNS = """
            array_to_string(i.category_path, %(separator)s), i.group_id,
            coalesce(i.images[1], ''), i.address,
            o.price, o.sale_price, o.currency, o.stock,
-           coalesce(f.popularity, 0), coalesce(f.trend, 0), o.cost,
+           coalesce(f.popularity, 0), coalesce(f.trend, 0), coalesce(f.trend_now, 0), o.cost,
            extract(epoch from i.created_at)::float8,
            {asked}, {quality},
            halfvec_send(e.vector)

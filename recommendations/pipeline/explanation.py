@@ -46,6 +46,7 @@ WORDS: Mapping[str, Mapping[SignalKind, str]] = {
     "revisit": OWN_WORDS,
     "popularity": {SignalKind.POPULAR: "Popular this month"},
     "trend": {SignalKind.TRENDING: "Trending this week"},
+    "trend_now": {SignalKind.TRENDING: "Trending now"},
     "rule": {SignalKind.RULE: "Promoted by the shop"},
 }
 PROMOTED = WORDS["rule"][SignalKind.RULE]

@@ -96,6 +96,7 @@ def _add_facts(
         for kind, generator, amount in (
             (SignalKind.POPULAR, "popularity", blend.popularity * item.popularity),
             (SignalKind.TRENDING, "trend", blend.trend * item.trend),
+            (SignalKind.TRENDING, "trend_now", blend.trend * item.trend_now),
         ):
             if amount:
                 entries[item.item_id].append((len(table), generator, amount))

@@ -117,7 +117,7 @@ def rank(
             neighbors.get(item_id, 0.0)
             + own.get(item_id, 0.0)
             + by_popularity * item.popularity
-            + by_trend * item.trend
+            + by_trend * (item.trend + item.trend_now)
             + content.get(item_id, 0.0)
             + added[index]
         )
