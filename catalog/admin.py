@@ -213,18 +213,25 @@ class FeedImportAdmin(LongListAdmin[FeedImport]):
     """Uploading a feed is adding an import; afterwards it is a record."""
 
     list_display = (
-        *("file_name", "format", "state", "rows", "created", "updated", "archived"),
+        *("file_name", "content", "format", "state", "rows", "created", "updated", "archived"),
         *("bad_rows", "started_at", "duration"),
     )
-    list_filter = (("status", ChoicesDropdownFilter), ("format", ChoicesDropdownFilter))
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        ("content", ChoicesDropdownFilter),
+        ("format", ChoicesDropdownFilter),
+    )
     search_fields = ("file_name",)
     ordering = ("-id",)
     inlines = (RowErrorInline,)
     change_form_before_template = "admin/catalog/feedimport/progress.html"
     actions_detail = ("download_errors", "run_again")
     add_fieldsets = (
-        (None, {"fields": ("file", "format", "full")}),
-        ("What its rows leave unsaid", {"fields": (("currency", "language", "kind"),)}),
+        (None, {"fields": ("file", ("content", "format"), "full")}),
+        (
+            "What its rows leave unsaid",
+            {"fields": (("currency", "language", "kind"), ("highest_rating", "link_kind"))},
+        ),
         (
             "How it is written",
             {"fields": ("columns", ("decimal_comma", "price_required", "encoding"))},
@@ -235,7 +242,7 @@ class FeedImportAdmin(LongListAdmin[FeedImport]):
             None,
             {
                 "fields": (
-                    ("format", "full"),
+                    ("content", "format", "full"),
                     ("started_at", "finished_at"),
                     "columns",
                     "options",
@@ -286,6 +293,7 @@ class FeedImportAdmin(LongListAdmin[FeedImport]):
         accepted = accept_feed(
             form.cleaned_data["file"],
             format=obj.format,
+            content=obj.content,
             columns=obj.columns,
             options=obj.options,
             full=obj.full,

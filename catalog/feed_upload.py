@@ -6,26 +6,48 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from unfold.widgets import (
     UnfoldAdminFileFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
 
-from catalog.feeds.columns import ColumnMap
 from catalog.feeds.options import FeedDefaults
 from catalog.feeds.options import FeedFormat as ReaderFormat
-from catalog.feeds.read import read_feed
+from catalog.feeds.read import check_settings, read_feed, read_links, read_reviews
 from catalog.feeds.rows import FeedErrorCode, FeedUnreadable
-from catalog.models import FeedImport, ItemKind
+from catalog.models import FeedContent, FeedImport, ItemKind, ItemLink
 from tenants.json_object import JsonObjectField
 
-OPTIONS = ("currency", "language", "kind", "decimal_comma", "price_required", "encoding")
+OPTIONS = (
+    *("currency", "language", "kind", "decimal_comma", "price_required", "encoding"),
+    *("highest_rating", "link_kind"),
+)
 """The fields of the form that become the import's options; see FeedDefaults."""
+
+ABOUT = {
+    FeedErrorCode.INVALID_OPTIONS: None,
+    FeedErrorCode.INVALID_COLUMN_MAP: "columns",
+}
+"""Which field of the form a refusal is about, where it is not the file."""
+
+READERS = {
+    FeedContent.ITEMS: read_feed,
+    FeedContent.REVIEWS: read_reviews,
+    FeedContent.LINKS: read_links,
+}
 
 
 class FeedUploadForm(forms.ModelForm[FeedImport]):
     file = forms.FileField(
         widget=UnfoldAdminFileFieldWidget, max_length=255, help_text="May be compressed with gzip."
+    )
+    content = forms.ChoiceField(
+        choices=FeedContent.choices,
+        initial=FeedContent.ITEMS,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text="What a row is.",
     )
     columns = JsonObjectField(
         required=False,
@@ -38,6 +60,21 @@ class FeedUploadForm(forms.ModelForm[FeedImport]):
         help_text="Of prices that name none.",
     )
     language = forms.CharField(required=False, max_length=10, widget=UnfoldAdminTextInputWidget)
+    link_kind = forms.ChoiceField(
+        choices=ItemLink.Kind.choices,
+        initial=ItemLink.Kind.RELATED,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text="Of links that name none.",
+    )
+    highest_rating = forms.IntegerField(
+        required=False,
+        min_value=2,
+        max_value=100,
+        initial=5,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Of reviews: what the best rating is written as.",
+    )
     kind = forms.ChoiceField(
         choices=ItemKind.choices,
         initial=ItemKind.PRODUCT,
@@ -62,7 +99,10 @@ class FeedUploadForm(forms.ModelForm[FeedImport]):
 
     class Meta:
         model = FeedImport
-        fields = ("file", "format", "columns", "full")
+        fields = ("file", "content", "format", "columns", "full")
+
+    def clean_content(self) -> str:
+        return self.cleaned_data["content"] or FeedContent.ITEMS
 
     def clean_currency(self) -> str:
         return str(self.cleaned_data["currency"]).upper()
@@ -71,10 +111,6 @@ class FeedUploadForm(forms.ModelForm[FeedImport]):
         columns: dict[str, str] = self.cleaned_data["columns"]
         if not all(isinstance(target, str) for target in columns.values()):
             raise forms.ValidationError('Every value names a field, as in {"Name": "title"}.')
-        try:
-            ColumnMap(columns)
-        except FeedUnreadable as error:
-            raise forms.ValidationError(error.message) from error
         return columns
 
     def clean(self) -> dict[str, Any]:
@@ -83,22 +119,23 @@ class FeedUploadForm(forms.ModelForm[FeedImport]):
             return cleaned
         options = {name: cleaned[name] for name in OPTIONS if cleaned[name] not in ("", None)}
         try:
-            _read_beginning(cleaned["file"], cleaned["format"], cleaned["columns"], options)
+            check_settings(
+                cleaned["content"], ReaderFormat(cleaned["format"]), cleaned["columns"] or None
+            )
+            _read_beginning(cleaned, options)
         except FeedUnreadable as error:
-            about_options = error.code == FeedErrorCode.INVALID_OPTIONS
-            self.add_error(None if about_options else "file", error.message)
+            self.add_error(ABOUT.get(error.code, "file"), error.message)
         self.instance.options = options
         return cleaned
 
 
-def _read_beginning(
-    file: UploadedFile, format_name: str, columns: dict[str, str], options: dict[str, Any]
-) -> None:
+def _read_beginning(cleaned: dict[str, Any], options: dict[str, Any]) -> None:
     """Raises FeedUnreadable where the first row shows that the import would fail."""
-    rows = read_feed(
+    file: UploadedFile = cleaned["file"]
+    rows = READERS[cleaned["content"]](
         file,  # type: ignore[arg-type]  # reads like any binary file
-        format=ReaderFormat(format_name),
-        columns=columns or None,
+        format=ReaderFormat(cleaned["format"]),
+        columns=cleaned["columns"] or None,
         defaults=FeedDefaults(**options),
     )
     next(rows, None)

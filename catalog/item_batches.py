@@ -24,7 +24,7 @@ from tenants.deadlocks import in_transaction
 from tenants.settled import unsettle
 from tenants.tasks import current_schema
 
-ITEM_FIELDS = FIELDS - {"external_id"} | {"item"}
+ITEM_FIELDS = FIELDS - {"external_id", "variations"} | {"item"}
 
 GIVEN = f"jsonb_to_recordset(%(rows)s::jsonb) AS given ({DEFINITIONS})"
 MERGE_ITEMS = merge_items(GIVEN)

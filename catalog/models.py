@@ -263,6 +263,8 @@ class FeedFormat(models.TextChoices):
 
     CSV = "csv", "CSV with a column map"
     JSONL = "jsonl", "JSON Lines"
+    JSON = "json", "JSON array"
+    YAML = "yaml", "YAML list"
     GOOGLE_XML = "google_xml", "Google Merchant XML"
     GOOGLE_TSV = "google_tsv", "Google Merchant TSV"
     SHOPIFY_CSV = "shopify_csv", "Shopify product CSV"

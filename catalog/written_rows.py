@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from catalog.feeds.columns import parse_target
+from catalog.feeds.columns import ITEM_FIELDS, FieldSet, parse_target
 from catalog.feeds.reading import Cell
 from catalog.feeds.rows import FeedError, FeedErrorCode
 from catalog.feeds.values import BadValue, shorten
@@ -47,7 +47,9 @@ def refused_for(field: str, code: FeedErrorCode, message: str) -> RowOutcome:
     return RowOutcome(RowStatus.REFUSED, code, {field: message})
 
 
-def cells_of(row: Any, fields: Collection[str]) -> list[Cell] | RowOutcome:
+def cells_of(
+    row: Any, fields: Collection[str], *, of: FieldSet = ITEM_FIELDS
+) -> list[Cell] | RowOutcome:
     """The row's values by field; the refusal of what is no object or has a field of another name.
 
     `item` is the item's id, as everywhere in the API.
@@ -62,7 +64,8 @@ def cells_of(row: Any, fields: Collection[str]) -> list[Cell] | RowOutcome:
         )
     cells: list[Cell] = []
     for name, value in row.items():
-        target = parse_target(name, "external_id" if name == "item" else name)
+        is_own_id = name == "item" and "item" not in of.fields
+        target = parse_target(name, "external_id" if is_own_id else name, fields=of)
         try:
             if target is not None:
                 cells.append((target, _exact(value)))

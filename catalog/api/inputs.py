@@ -19,6 +19,7 @@ class FeedImportOutput(BaseModel):
 
     id: int
     status: str
+    content: str
     format: str
     file_name: str
     rows: int

@@ -15,7 +15,8 @@ from rest_framework.views import APIView
 
 from catalog.api.inputs import FeedImportOutput
 from catalog.error_report import error_report
-from catalog.models import FeedImport
+from catalog.feeds.options import FeedFormat
+from catalog.models import FeedContent, FeedImport
 from catalog.uploads import accept_feed
 from tenants.errors import BODY_REFUSALS, REFUSALS, DomainError, ErrorKind, ErrorOutput
 from tenants.models import Scope
@@ -29,7 +30,13 @@ FEED_REQUEST = {
             "file": {"type": "string", "format": "binary"},
             "format": {
                 "type": "string",
-                "enum": ["csv", "jsonl", "google_xml", "google_tsv", "shopify_csv"],
+                "enum": [known.value for known in FeedFormat],
+            },
+            "content": {
+                "type": "string",
+                "enum": FeedContent.values,
+                "default": FeedContent.ITEMS,
+                "description": "What a row is.",
             },
             "columns": {"type": "string", "description": "JSON: feed column to field."},
             "options": {"type": "string", "description": "JSON: defaults, see the feed guide."},
@@ -64,6 +71,7 @@ class FeedsView(APIView):
         feed_import = accept_feed(
             file,
             format=_text(form, "format"),
+            content=_text(form, "content") or FeedContent.ITEMS,
             columns=_json_object(form, "columns"),
             options=_json_object(form, "options"),
             full=_boolean(form, "full"),
@@ -140,6 +148,7 @@ def _output(feed_import: FeedImport, request: Request) -> dict[str, Any]:
     return {
         "id": feed_import.pk,
         "status": feed_import.status,
+        "content": feed_import.content,
         "format": feed_import.format,
         "file_name": feed_import.file_name,
         "rows": feed_import.rows,

@@ -9,14 +9,14 @@ from catalog.feeds.rows import FeedErrorCode, FeedUnreadable
 
 _FIELDS: Final = """
 external_id kind title description brand category_path attributes images address language
-available group_id price sale_price sale_period currency cost stock
+available group_id variations price sale_price sale_period currency cost stock
 """
 FIELDS: Final = frozenset(_FIELDS.split())
 MAX_ATTRIBUTE_NAME_CHARS: Final = 100
 ATTRIBUTE_TYPES: Final = frozenset({"text", "number", "boolean", "list"})
 
 # Fields to which several columns may contribute; of any other field the first non-empty counts.
-JOINED_FIELDS: Final = frozenset({"images", "category_path", "attributes"})
+JOINED_FIELDS: Final = frozenset({"images", "category_path", "attributes", "linked"})
 
 # Names by which shops and their systems call the fields, the most telling first.
 _KNOWN_NAMES: Final[dict[str, str]] = {
@@ -27,7 +27,7 @@ _KNOWN_NAMES: Final[dict[str, str]] = {
     "description": "description product_description long_description body body_html "
     "short_description summary",
     "brand": "brand brand_name manufacturer vendor maker supplier",
-    "category_path": "category_path product_type category categories product_category department",
+    "category_path": "category_path category categories product_category product_type department",
     "attributes": "attributes additional_attributes",
     "images": "image images image_link image_url image_urls image_links image_src main_image "
     "base_image picture picture_url photo additional_image_link additional_image_links "
@@ -35,7 +35,9 @@ _KNOWN_NAMES: Final[dict[str, str]] = {
     "address": "address link url product_url product_link permalink canonical_url",
     "language": "language lang locale content_language",
     "available": "available availability in_stock is_in_stock is_available",
-    "group_id": "group_id item_group_id variant_group parent_id parent_sku",
+    "group_id": "group_id item_group_id variant_group parent_id parent_sku parent_product_id "
+    "master_id configurable_sku",
+    "variations": "configurable_variations variations variant_skus",
     "price": "price regular_price list_price unit_price unitprice",
     "sale_price": "sale_price special_price discount_price discounted_price offer_price",
     "sale_period": "sale_period sale_price_effective_date",
@@ -73,6 +75,25 @@ class Target:
         return f"attribute:{self.attribute}" if self.field == "attribute" else self.field
 
 
+@dataclass(frozen=True, slots=True)
+class FieldSet:
+    """What the rows of one kind of feed can say, and what each of them must.
+
+    `required` fields need a column. Only where `attributes` holds may a column become one.
+    """
+
+    fields: frozenset[str]
+    required: tuple[str, ...]
+    known: Mapping[str, Target | None]
+    attributes: bool = False
+
+    @property
+    def spoken(self) -> str:
+        """The fields as a refusal lists them."""
+        own = ["attribute, attribute:NAME, attribute:NAME:TYPE"] if self.attributes else []
+        return ", ".join([*sorted(self.fields), *own])
+
+
 class ColumnMap:
     """Columns to targets, by exact name or by the start of the name ("attr_*", "*").
 
@@ -83,9 +104,14 @@ class ColumnMap:
     """
 
     def __init__(
-        self, columns: Mapping[str, str] | None, *, base: Mapping[str, str] | None = None
+        self,
+        columns: Mapping[str, str] | None,
+        *,
+        base: Mapping[str, str] | None = None,
+        fields: FieldSet | None = None,
     ) -> None:
         given = columns or {}
+        self._fields = fields or ITEM_FIELDS
         self.named: tuple[str, ...] = tuple(name for name in given if not name.endswith("*"))
         self.is_automatic = base is None and not self.named
         self._exact: dict[str, Target | None] = {}
@@ -95,9 +121,9 @@ class ColumnMap:
             if name.endswith("*"):
                 self._add_pattern(name, spec, rank)
             elif normalize(name) not in self._exact:
-                self._exact[normalize(name)] = parse_target(name, spec, rank)
+                self._exact[normalize(name)] = parse_target(name, spec, rank, self._fields)
         if self.is_automatic:
-            self._exact.update(_AUTOMATIC)
+            self._exact.update(self._fields.known)
         self._prefixes.sort(key=lambda pair: -len(pair[0]))
 
     def find(self, column: str) -> Target | None:
@@ -125,25 +151,26 @@ class ColumnMap:
             for index, column in enumerate(header)
             if (target := self.find(column)) is not None
         ]
-        if not any(target.field in FIELDS for _, target in layout):
+        if not any(target.field in self._fields.fields for _, target in layout):
+            such = " and ".join(self._fields.required).replace("external_", "")
             raise FeedUnreadable(
                 FeedErrorCode.NO_HEADER,
                 "No column of the first line is known. Give the file a header line with names "
-                "such as id, title and price, or a column map.",
+                f"such as {such}, or a column map.",
             )
         layout.sort(key=lambda pair: pair[1].rank)
         return self._leave_one_column_a_field(header, layout) if self.is_automatic else layout
 
     def lay_out_required(
-        self, header: Sequence[str], *, price_required: bool
+        self, header: Sequence[str], *, price_required: bool = False
     ) -> list[tuple[int, Target]]:
-        """As `lay_out`, and refuses a table without columns for id, title and, if required, price.
+        """As `lay_out`, and refuses a table without the required columns, and price if needed.
 
         A price is not asked of a table that has a column for the kind of its items.
         """
         layout = self.lay_out(header)
         filled = {target.field for _, target in layout}
-        needed = ["external_id", "title"]
+        needed = [*self._fields.required]
         if price_required and "kind" not in filled:
             needed.append("price")
         absent = [field for field in needed if field not in filled]
@@ -180,7 +207,7 @@ class ColumnMap:
         return None
 
     def _add_pattern(self, pattern: str, spec: str, rank: int) -> None:
-        target = parse_target("*", spec, rank)
+        target = parse_target("*", spec, rank, self._fields)
         if target is not None and (target.field != "attribute" or target.attribute):
             raise _invalid(
                 f"The pattern “{pattern}” fills “{spec}”; a pattern can fill “attribute” or "
@@ -190,7 +217,9 @@ class ColumnMap:
         self._prefixes.append((prefix, target))
 
 
-def parse_target(column: str, spec: object, rank: int = 0) -> Target | None:
+def parse_target(
+    column: str, spec: object, rank: int = 0, fields: FieldSet | None = None
+) -> Target | None:
     """Read one right side of a column map; None means that the column is ignored.
 
     "price" is a field; "attribute" an attribute named like the column; "attribute:weight" and
@@ -198,12 +227,13 @@ def parse_target(column: str, spec: object, rank: int = 0) -> Target | None:
     """
     if not isinstance(spec, str):  # a map that comes as JSON may hold anything
         raise _invalid(f"The column map gives “{column}” something other than the name of a field.")
+    attributes = fields is None or fields.attributes
     field, _, rest = spec.strip().partition(":")
     if field == "ignore" and not rest:
         return None
-    if field in FIELDS and not rest:
+    if field in (FIELDS if fields is None else fields.fields) and not rest:
         return Target(field, rank=rank)
-    if field == "attribute":
+    if field == "attribute" and attributes:
         attribute, _, type_ = rest.partition(":")
         attribute = attribute.strip() or normalize(column)
         is_name = attribute.isprintable() and len(attribute) <= MAX_ATTRIBUTE_NAME_CHARS
@@ -211,7 +241,7 @@ def parse_target(column: str, spec: object, rank: int = 0) -> Target | None:
             return Target("attribute", attribute, type_ or "text", rank)
     raise _invalid(
         f"The column map fills “{spec}” from “{column}”, which is not a field. Fields are "
-        f"{', '.join(sorted(FIELDS))}, attribute, attribute:NAME, attribute:NAME:TYPE "
+        f"{(fields or ITEM_FIELDS).spoken} "
         f"(TYPE one of {', '.join(sorted(ATTRIBUTE_TYPES))}) and ignore."
     )
 
@@ -225,12 +255,17 @@ def _invalid(message: str) -> FeedUnreadable:
     return FeedUnreadable(FeedErrorCode.INVALID_COLUMN_MAP, message)
 
 
-def _read_known_names() -> dict[str, Target | None]:
+def known_names(
+    names: Mapping[str, str], fields: FieldSet | None = None
+) -> dict[str, Target | None]:
+    """Targets by column name, of fields with their names, the most telling first."""
     return {
-        name: parse_target(name, spec, rank)
-        for spec, names in _KNOWN_NAMES.items()
-        for rank, name in enumerate(names.split())
+        name: parse_target(name, spec, rank, fields)
+        for spec, together in names.items()
+        for rank, name in enumerate(together.split())
     }
 
 
-_AUTOMATIC: Final = _read_known_names()
+ITEM_FIELDS: Final = FieldSet(
+    FIELDS, ("external_id", "title"), known_names(_KNOWN_NAMES), attributes=True
+)

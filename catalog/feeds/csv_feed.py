@@ -1,4 +1,4 @@
-"""Which items a table holds: CSV by column map or usual names, and Google's tab-separated feed."""
+"""Which rows a table holds, by column map or usual names, and Google's tab-separated feed."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,28 +10,24 @@ from catalog.feeds.google_attributes import (
 )
 from catalog.feeds.items import ItemBuilder
 from catalog.feeds.options import FeedDefaults
+from catalog.feeds.reading import Row
 from catalog.feeds.rows import FeedError, FeedItem
 from catalog.feeds.source import Source
 from catalog.feeds.table import open_table
 
 
-def read_csv(
-    source: Source, columns: Mapping[str, str] | None, defaults: FeedDefaults
-) -> Iterator[FeedItem | FeedError]:
-    """Items of a table with a header line. The header is checked before this returns."""
+def read_table(
+    source: Source, columns: ColumnMap, defaults: FeedDefaults, *, price_required: bool = False
+) -> Iterator[Row | FeedError]:
+    """The rows of a table with a header line, which is checked before this returns."""
     table = open_table(source, defaults)
-    layout = ColumnMap(columns).lay_out_required(table.header, price_required=_asks_price(defaults))
-
-    def read_rows() -> Iterator[FeedItem | FeedError]:
-        builder = ItemBuilder(defaults)
-        for row in table.rows:
-            if isinstance(row, FeedError):
-                yield row
-            else:
-                cells = [(target, row.cells[index]) for index, target in layout]
-                yield from builder.build(row.line, cells)
-
-    return read_rows()
+    layout = columns.lay_out_required(table.header, price_required=price_required)
+    return (
+        row
+        if isinstance(row, FeedError)
+        else (row.line, [(target, row.cells[index]) for index, target in layout])
+        for row in table.rows
+    )
 
 
 def read_google_tsv(
@@ -44,7 +40,7 @@ def read_google_tsv(
     """
     table = open_table(source, defaults)
     column_map = ColumnMap(columns, base=GOOGLE_COLUMNS)
-    column_map.lay_out_required(table.header, price_required=_asks_price(defaults))
+    column_map.lay_out_required(table.header, price_required=asks_price(defaults))
     names = [normalize(column) for column in table.header]
 
     def read_rows() -> Iterator[FeedItem | FeedError]:
@@ -63,5 +59,5 @@ def read_google_tsv(
     return read_rows()
 
 
-def _asks_price(defaults: FeedDefaults) -> bool:
+def asks_price(defaults: FeedDefaults) -> bool:
     return defaults.price_required and defaults.kind == "product"

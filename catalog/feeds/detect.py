@@ -19,7 +19,7 @@ def detect_format(filename: str, first_bytes: bytes) -> FeedFormat:
     """The format of a file whose beginning is given (a few KB; gzip is looked into).
 
     Raises FeedUnreadable: `empty_file` if nothing is there, `unknown_format` for archives,
-    workbooks, web pages and one-piece JSON documents.
+    workbooks and web pages.
     """
     text = _read_beginning(first_bytes)
     start = text.lstrip()
@@ -28,14 +28,17 @@ def detect_format(filename: str, first_bytes: bytes) -> FeedFormat:
     if start.startswith(("PK\x03\x04", "\xd0\xcf\x11\xe0")):
         raise _unknown("The file is an archive or a spreadsheet workbook. Export it as CSV.")
     if start.startswith("["):
-        raise _unknown("The file is one JSON array. Write one JSON object a line instead.")
+        return FeedFormat.JSON
     if start.startswith("{"):
         return FeedFormat.JSONL
     if start.startswith("<"):
         if start[:200].lower().startswith(("<!doctype html", "<html")):
             raise _unknown("The file is a web page: perhaps a login page instead of the feed.")
         return FeedFormat.GOOGLE_XML
-    return _detect_table(PurePath(filename.lower().removesuffix(".gz")).suffix, start)
+    suffix = PurePath(filename.lower().removesuffix(".gz")).suffix
+    if suffix in (".yaml", ".yml"):
+        return FeedFormat.YAML
+    return _detect_table(suffix, start)
 
 
 def _detect_table(suffix: str, start: str) -> FeedFormat:

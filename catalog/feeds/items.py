@@ -1,5 +1,6 @@
 """What item a row describes, or what is wrong with it."""
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
@@ -13,6 +14,7 @@ from catalog.feeds.reading import Cell, RowReading
 from catalog.feeds.rows import FeedError, FeedErrorCode, FeedItem
 from catalog.feeds.values import (
     Availability,
+    BadValue,
     check_length,
     parse_availability,
     parse_kind,
@@ -29,6 +31,9 @@ MAX_BRAND_CHARS: Final = 200
 MAX_DESCRIPTION_CHARS: Final = 50_000
 MAX_CATEGORY_LEVELS: Final = 20
 MAX_CATEGORY_CHARS: Final = 200
+MAX_VARIATIONS: Final = 3_000
+
+_SKU_IN_PAIRS: Final = re.compile(r"(?:^|[|,])\s*sku=([^,|]+)")
 
 _AVAILABLE: Final = Availability(available=True)
 
@@ -45,6 +50,7 @@ class ItemBuilder:
         self._offers = OfferReader(defaults)
         self._parse_address = partial(parse_address, base=defaults.address_base)
         self._parse_stock = partial(parse_stock, decimal_comma=defaults.decimal_comma)
+        self._parse_variations = partial(parse_variations, separator=defaults.list_separator)
         self._seen: set[int] = set()
 
     def build(self, row: int, cells: Iterable[Cell]) -> list[FeedItem | FeedError]:
@@ -72,6 +78,8 @@ class ItemBuilder:
         offer = self._offers.read(reading, kind=kind)
         availability = reading.read("available", parse_availability, _AVAILABLE)
         attributes = read_attributes(reading, defaults)
+        none: tuple[str, ...] = ()
+        variations = reading.read("variations", self._parse_variations, none)
         if availability.later is not None:
             attributes.setdefault("availability", availability.later)
         return FeedItem(
@@ -85,8 +93,11 @@ class ItemBuilder:
             images=_read_images(reading, defaults),
             address=reading.read("address", self._parse_address, ""),
             language=reading.read("language", parse_language, defaults.language),
-            available=availability.available,
-            group_id=reading.read("group_id", _parse_id, "") or None,
+            # What stands for its variants is sold as one of them only.
+            available=availability.available and not variations,
+            group_id=reading.read("group_id", _parse_id, "")
+            or (external_id if variations else None),
+            variations=variations,
             price=offer.price,
             sale_price=offer.sale_price,
             currency=offer.currency,
@@ -104,6 +115,27 @@ def _read_required(
         name = field.removeprefix("external_")
         reading.report(field, missing, f"The row has no {name}.")
     return text
+
+
+def parse_variations(raw: object, *, separator: str) -> tuple[str, ...]:
+    """External ids of variants: a list, or text as Magento writes it
+    ("sku=A-S,size=S|sku=A-M,size=M") or with separators ("A-S,A-M")."""
+    if isinstance(raw, list):
+        parts = [parse_text(part) for part in raw]
+    else:
+        text = parse_lines(raw)
+        parts = (
+            _SKU_IN_PAIRS.findall(text)
+            if "sku=" in text
+            else re.split(rf"[|\n{re.escape(separator)}]", text)
+        )
+    ids = [check_length(part.strip(), MAX_ID_CHARS) for part in parts if part.strip()]
+    if len(ids) > MAX_VARIATIONS:
+        raise BadValue(
+            FeedErrorCode.TOO_MANY_VALUES,
+            f"There are {len(ids):,} variants; {MAX_VARIATIONS:,} are allowed.",
+        )
+    return tuple(dict.fromkeys(ids))
 
 
 def _parse_id(raw: object) -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from catalog.feeds.currencies import CURRENCIES
-from catalog.feeds.rows import KINDS, FeedErrorCode, FeedUnreadable
+from catalog.feeds.rows import KINDS, LINK_KINDS, FeedErrorCode, FeedUnreadable
 from catalog.feeds.values import BadValue, parse_language, shorten
 
 # Python knows codecs that are not encodings of text files (hex, idna, unicode_escape), so the
@@ -37,6 +37,8 @@ class FeedFormat(StrEnum):
     GOOGLE_XML = "google_xml"
     GOOGLE_TSV = "google_tsv"
     SHOPIFY_CSV = "shopify_csv"
+    JSON = "json"
+    YAML = "yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,8 @@ class FeedDefaults:
     - `list_separator` parts the values of a list attribute; `pair_separator` parts the pairs
       of an `attributes` cell ("a=b,c=d").
     - `address_base`, `image_base`: put before addresses and images that are not absolute.
+    - `highest_rating`: of reviews, what the best rating is written as; 1 is the worst.
+    - `link_kind`: of links that name none: related, cross_sell or up_sell.
     - `moment`: the time at which sale periods are judged; None means the time of reading.
     """
 
@@ -75,6 +79,8 @@ class FeedDefaults:
     pair_separator: str = ","
     address_base: str = ""
     image_base: str = ""
+    highest_rating: int = 5
+    link_kind: str = "related"
     moment: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -115,6 +121,14 @@ class FeedDefaults:
             (
                 all(separators) and self.category_list_separator != "",
                 "A separator is empty.",
+            ),
+            (
+                2 <= self.highest_rating <= 100,
+                "The highest rating is a number from 2 to 100.",
+            ),
+            (
+                self.link_kind in LINK_KINDS,
+                f"The kind of links “{self.link_kind}” is not one of {', '.join(LINK_KINDS)}.",
             ),
             (
                 self.moment is None or self.moment.tzinfo is not None,

@@ -8,6 +8,10 @@ from catalog.feeds.rows import FeedError, FeedErrorCode
 from catalog.feeds.values import BadValue, shorten
 
 Cell = tuple[Target, object]
+
+Row = tuple[int, list[Cell]]
+"""The number of a row, as its errors name it, and its cells in order of preference."""
+
 T = TypeVar("T")
 
 MAX_FIELD_CHARS: Final = 100

@@ -1,6 +1,7 @@
 """What a feed reader hands over: an item, an error of one row, or the refusal of a whole file."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 AttributeValue = str | float | bool | list[str]
 
 KINDS: Final = ("product", "lesson", "article", "trip", "action", "plan")
+LINK_KINDS: Final = ("related", "cross_sell", "up_sell")
 
 
 class FeedErrorCode(StrEnum):
@@ -38,6 +40,9 @@ class FeedErrorCode(StrEnum):
     INVALID_ADDRESS = "invalid_address"
     INVALID_DATE = "invalid_date"
     INVALID_ATTRIBUTES = "invalid_attributes"
+    MISSING_RATING = "missing_rating"
+    INVALID_RATING = "invalid_rating"
+    INVALID_LINK = "invalid_link"
     INVALID_TYPE = "invalid_type"
     UNKNOWN_FIELD = "unknown_field"
     UNKNOWN_ITEM = "unknown_item"
@@ -58,6 +63,7 @@ class FeedErrorCode(StrEnum):
     MISSING_COLUMNS = "missing_columns"
     UNCLOSED_QUOTE = "unclosed_quote"
     NOT_JSON_LINES = "not_json_lines"
+    BROKEN_DOCUMENT = "broken_document"
     NOT_XML = "not_xml"
     BROKEN_XML = "broken_xml"
     FORBIDDEN_XML = "forbidden_xml"
@@ -87,7 +93,8 @@ class FeedItem:
 
     Prices are non-negative, at most 10^10, rounded to four decimal places, and come with a
     currency; `sale_price` is below `price` whenever it is set. `stock` None means that the
-    stock does not limit sales. Attribute values are str, float, bool or list[str].
+    stock does not limit sales. Attribute values are str, float, bool or list[str]. `variations`
+    are the external ids of the variants that the row stands for, where it is not sold itself.
     """
 
     external_id: str
@@ -102,11 +109,42 @@ class FeedItem:
     language: str = ""
     available: bool = True
     group_id: str | None = None
+    variations: tuple[str, ...] = ()
     price: Decimal | None = None
     sale_price: Decimal | None = None
     currency: str | None = None
     cost: Decimal | None = None
     stock: int | None = None
+    row: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedReview:
+    """One valid review: of the item with this external id, 1 to 5 stars.
+
+    `external_id` is the shop's own, or made of what the review says.
+    """
+
+    external_id: str
+    item: str
+    rating: int
+    title: str = ""
+    text: str = ""
+    author: str = ""
+    shopper: str = ""
+    language: str = ""
+    verified: bool = False
+    written_at: datetime | None = None
+    row: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedLinks:
+    """All links of one kind that an item has, by external ids, in the merchant's order."""
+
+    item: str
+    kind: str
+    linked: tuple[str, ...]
     row: int = field(default=0, compare=False)
 
 

@@ -1,11 +1,14 @@
 """What a JSON text holds: numbers exactly as written, and nothing that JSON does not allow."""
 
 import json
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import NoReturn
+from typing import Final, NoReturn, TypeVar
 
 from catalog.feeds.rows import FeedErrorCode
 from catalog.feeds.values import BadValue, shorten
+
+T = TypeVar("T")
 
 
 def parse_json(text: str) -> object:
@@ -14,21 +17,23 @@ def parse_json(text: str) -> object:
     Refuses with `invalid_json` also what Python would let pass: NaN, Infinity, a key that
     occurs twice, and nesting deeper than the interpreter's stack.
     """
+    return _refusing(lambda: _DECODER.decode(text))
+
+
+def decode_json(text: str, start: int) -> tuple[object, int]:
+    """As `parse_json`, of the value that begins at `start`; also where it ends."""
+    return _refusing(lambda: _DECODER.raw_decode(text, start))
+
+
+def _refusing(decode: Callable[[], T]) -> T:
     try:
-        parsed: object = json.loads(
-            text,
-            parse_int=_parse_number,
-            parse_float=_parse_number,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_parse_object,
-        )
+        return decode()
     except RecursionError:
         raise BadValue(FeedErrorCode.INVALID_JSON, "The JSON is nested too deeply.") from None
     except json.JSONDecodeError as wrong:
         raise BadValue(
             FeedErrorCode.INVALID_JSON, f"The JSON is broken at column {wrong.colno}: {wrong.msg}."
         ) from None
-    return parsed
 
 
 def _parse_number(digits: str) -> Decimal:
@@ -51,3 +56,11 @@ def _parse_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise BadValue(FeedErrorCode.INVALID_JSON, f"{name} is not JSON.")
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_int=_parse_number,
+    parse_float=_parse_number,
+    parse_constant=_refuse_constant,
+    object_pairs_hook=_parse_object,
+)

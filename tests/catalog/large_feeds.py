@@ -21,6 +21,16 @@ HEAD_ROW_TAIL = {
         '{{"id": "SKU-{id}", "title": "Oak table", "price": 1299, "description": "{text}"}}\n',
         "",
     ),
+    FeedFormat.JSON: (
+        "[",
+        '{{"id": "SKU-{id}", "title": "Oak table", "price": 1299, "description": "{text}"}}',
+        "]",
+    ),
+    FeedFormat.YAML: (
+        "",
+        "- id: SKU-{id}\n  title: Oak table\n  price: 1299\n  description: {text}\n",
+        "",
+    ),
     FeedFormat.GOOGLE_XML: (
         '<rss xmlns:g="http://base.google.com/ns/1.0"><channel>',
         "<item><g:id>SKU-{id}</g:id><title>Oak table</title><g:price>1299 EUR</g:price>"
@@ -53,7 +63,8 @@ def read_large(
     def write() -> Iterator[bytes]:
         yield head.encode()
         for number in range(rows):
-            yield row.format(id=number, text=text).encode()
+            comma = "," if number and format == FeedFormat.JSON else ""
+            yield (comma + row.format(id=number, text=text)).encode()
         yield tail.encode()
 
     stream = cast("BinaryIO", Dripping(write()))

@@ -271,8 +271,8 @@ def test_an_import_whose_merge_fails_says_so_and_counts_nothing(
 ) -> None:
     feed_import = FeedImport.objects.create(format="csv", file_name="f", options=EURO, full=True)
 
-    def break_an_offer(feed_import: FeedImport, stream: BinaryIO) -> None:
-        stage(feed_import, stream)
+    def break_an_offer(feed_import: FeedImport, stream: BinaryIO, intake: Any) -> None:
+        stage(feed_import, stream, intake)
         with connection.cursor() as cursor:
             cursor.execute("UPDATE feed_rows SET price = -1")
 

@@ -10,17 +10,24 @@ from django_tenants.utils import schema_context
 
 from catalog.feeds.detect import detect_format
 from catalog.importing import run_import
-from catalog.models import FeedFormat, FeedImport
+from catalog.models import FeedContent, FeedFormat, FeedImport
+from catalog.quality.refresh import check_changed
 from catalog.tasks import embed_changed_items
 from tenants.models import Tenant
 
 
 class Command(BaseCommand):
-    help = "Import items and offers from a feed. Bad rows are reported; the rest is imported."
+    help = "Import items, reviews or links from a feed. Bad rows are reported, the rest imported."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("schema_name")
         parser.add_argument("file", type=Path)
+        parser.add_argument(
+            "--content",
+            choices=FeedContent.values,
+            default=FeedContent.ITEMS,
+            help="What a row is; items if left out.",
+        )
         parser.add_argument("--format", choices=FeedFormat.values, help="Guessed if left out.")
         parser.add_argument(
             "--column",
@@ -45,6 +52,7 @@ class Command(BaseCommand):
             guessed = options["format"] or detect_format(path.name, stream.read(4096))
             stream.seek(0)
             feed_import = FeedImport.objects.create(
+                content=options["content"],
                 format=guessed,
                 file_name=path.name,
                 columns=dict(column.split("=", 1) for column in options["column"]),
@@ -52,6 +60,7 @@ class Command(BaseCommand):
                 full=options["full"],
             )
             run_import(feed_import, stream)
+            check_changed()
         if feed_import.status == FeedImport.Status.FAILED:
             raise CommandError(f"Nothing was imported. {feed_import.failure}")
         self.stdout.write(
