@@ -1,29 +1,40 @@
 """What would others recommend: well-known methods as pure functions of the same log.
 
-Each returns scores, shoppers by items, for shoppers held out of a log. Their settings are
-those of the published figures they are compared by; none is tuned on the test.
+Each returns scores, shoppers by items, for shoppers held out of a log. Their settings are those of
+the published figures they are compared by, and for factorization the best of a grid on the 28 days
+before the split; none is tuned on the test.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
+from implicit.als import AlternatingLeastSquares
+from implicit.nearest_neighbours import BM25Recommender
 from scipy import sparse
 
 from profiles.signals import SECONDS_PER_DAY
 from recommendations.training.evaluation import ListQuality, list_quality, top_items
-from recommendations.training.holdout import Holdout
+from recommendations.training.holdout import Holdout, hold_out
 from recommendations.training.log import InteractionLog
 
 Scores = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
+Lists = npt.NDArray[np.int64]
 
 RECENT_DAYS = 28
 OWN_FADING_DAYS = 120
 BASKET_FADING_DAYS = 90
 EASE_RIDGE = 300.0
+ORDERED_WINDOW = 5
+ALS_GRID = tuple(product((64, 128), (0.1, 10.0), (1.0, 10.0)))
+"""Factors, regularization, and how much a purchase counts against an absent one."""
+
+SEED = 7
+COVERAGE_K = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,10 +60,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class BaselineQuality:
-    """Quality over all items; and over items new to the shopper, where the method has any."""
+    """Quality over all items; and over items new to the shopper, where the method has any.
+
+    `coverage` is the share of items that are among the first ten of any shopper's, likewise.
+    """
 
     all_items: ListQuality
     new_items: ListQuality | None
+    all_coverage: float
+    new_coverage: float | None
 
 
 def measure_baselines(
@@ -66,13 +82,73 @@ def measure_baselines(
     had = holdout.had.nonzero()
     for name, method, method_for_new in METHODS:
         scores = method(known)
-        all_items = list_quality(top_items(scores, k), holdout.taken, k=k)
-        new_items = None
+        all_lists, new_lists = top_items(scores, k), None
         if method_for_new is not None:
             masked = (scores if method_for_new is method else method_for_new(known)).copy()
             masked[had] = -np.inf
-            new_items = list_quality(top_items(masked, k), holdout.taken_new, k=k)
-        yield name, BaselineQuality(all_items, new_items)
+            new_lists = top_items(masked, k)
+        yield name, quality_of(all_lists, new_lists, holdout.taken, holdout.taken_new, k=k)
+
+
+def quality_of(
+    all_lists: Lists,
+    new_lists: Lists | None,
+    taken: sparse.csr_matrix,
+    taken_new: sparse.csr_matrix,
+    *,
+    k: int,
+) -> BaselineQuality:
+    """The quality of lists of `k` items, a row a shopper in the order of what they took."""
+    if new_lists is None:
+        return BaselineQuality(
+            list_quality(all_lists, taken, k=k), None, _coverage(all_lists, taken), None
+        )
+    return BaselineQuality(
+        list_quality(all_lists, taken, k=k),
+        list_quality(new_lists, taken_new, k=k),
+        _coverage(all_lists, taken),
+        _coverage(new_lists, taken_new),
+    )
+
+
+def _coverage(lists: Lists, taken: sparse.csr_matrix) -> float:
+    return list_quality(lists, taken, k=COVERAGE_K).coverage
+
+
+def measure_buying_again(
+    log: InteractionLog, holdout: Holdout, *, k: int = 20
+) -> Iterator[tuple[str, ListQuality]]:
+    """How well methods order what each shopper has by what they take again."""
+    known = Known.of(log, holdout)
+    had = holdout.had.toarray() > 0
+    again = holdout.taken.multiply(holdout.had).tocsr()
+    for name, method in BUY_AGAIN_METHODS:
+        scores = np.where(had, method(known), -np.inf).astype(np.float32)
+        yield name, list_quality(top_items(scores, k), again, k=k)
+
+
+def measure_complements(
+    log: InteractionLog,
+    holdout: Holdout,
+    given: sparse.csr_matrix,
+    withheld: sparse.csr_matrix,
+    *,
+    k: int = 20,
+) -> Iterator[tuple[str, ListQuality]]:
+    """How well methods find the item withheld of each basket, given the others."""
+    known = Known.of(log, holdout)
+    everyone = np.zeros(given.shape[0], dtype=np.int64)
+    popular, recent = _events(known.log), recently_popular(known)[:1]
+    for name, scores in (
+        ("most popular", np.tile(popular, (given.shape[0], 1))),
+        ("most popular of the last 28 days", recent[everyone]),
+        ("item-kNN, cosine", given @ _cosine(known.taken)),
+        ("basket co-occurrence, cosine", given @ _cosine(_baskets(known.log))),
+        ("EASE", given @ _ease_weights(known)),
+    ):
+        masked = np.asarray(scores, dtype=np.float32).copy()
+        masked[given.nonzero()] = -np.inf
+        yield name, list_quality(top_items(masked, k), withheld, k=k)
 
 
 def most_popular(known: Known) -> Scores:
@@ -102,18 +178,58 @@ def cosine_neighbors(known: Known) -> Scores:
 
 
 def bm25_neighbors(known: Known) -> Scores:
-    """Item-item products of BM25-weighted sets of shoppers, as `implicit` has it (K1 .25, B .5).
+    """Item-item BM25 of `implicit` with all neighbors (K1 .25, B .5), without the item itself."""
+    model = BM25Recommender(K=known.taken.shape[1], K1=0.25, B=0.5, num_threads=1)
+    model.fit(known.taken.astype(np.float64).tocsr(), show_progress=False)
+    return _product(known.taken, known, _without_itself(_dense(model.similarity)))
 
-    An item is the document and its shoppers the terms, without the item itself.
+
+def factorization(known: Known) -> Scores:
+    """ALS of `implicit` (Hu, Koren, Volinsky 2008), the best of a grid on the 28 days before."""
+    factors, regularization, alpha = _best_als(known)
+    return _als(known, factors, regularization, alpha)
+
+
+def _best_als(known: Known) -> tuple[int, float, float]:
+    """The setting with the best nDCG@20 on the last 28 days before the split."""
+    window = hold_out(known.log, split_at=known.now - RECENT_DAYS * SECONDS_PER_DAY)
+    earlier = Known.of(known.log, window)
+    worth = {
+        setting: list_quality(top_items(_als(earlier, *setting), 20), window.taken, k=20).ndcg
+        for setting in ALS_GRID
+    }
+    return max(worth, key=lambda setting: worth[setting])
+
+
+def _als(known: Known, factors: int, regularization: float, alpha: float) -> Scores:
+    model = AlternatingLeastSquares(
+        factors=factors, regularization=regularization, alpha=alpha, iterations=10,
+        num_threads=1, random_state=SEED,
+    )  # fmt: skip
+    model.fit(known.counts.log1p().astype(np.float32).tocsr(), show_progress=False)
+    return np.asarray(model.user_factors[known.shoppers] @ model.item_factors.T, dtype=np.float32)
+
+
+def ordered_neighbors(known: Known) -> Scores:
+    """What came within five events after an item, by 1 / distance, over a fading history.
+
+    Over the roots of how often both items were taken; what shares a time stamp is put in a seeded
+    order.
     """
-    k1, b = 0.25, 0.5
-    terms = known.taken.tocoo()
-    length = np.asarray(known.taken.sum(axis=0)).ravel()
-    rarity = np.log(known.taken.shape[1]) - np.log1p(np.diff(known.taken.indptr))
-    norm = k1 * (1 - b + b * length / length.mean())
-    weights = terms.data * (k1 + 1) / (norm[terms.col] + terms.data) * rarity[terms.row]
-    weighted = sparse.csr_matrix((weights, (terms.row, terms.col)), shape=terms.shape)
-    return _product(known.taken, known, _without_itself(_dense(weighted.T @ weighted)))
+    log = known.log
+    lot = np.random.default_rng(SEED).random(len(log))
+    order = np.lexsort((lot, log.at, log.shopper))
+    shopper, item = log.shopper[order], log.item[order]
+    size = len(log.item_ids)
+    follows = sparse.csr_matrix((size, size))
+    for distance in range(1, ORDERED_WINDOW + 1):
+        same = shopper[:-distance] == shopper[distance:]
+        pairs = item[:-distance][same], item[distance:][same]
+        weight = np.full(int(same.sum()), 1.0 / distance)
+        follows = follows + sparse.csr_matrix((weight, pairs), shape=(size, size))
+    norm = np.sqrt(np.maximum(_events(log), 1.0))
+    weights = _without_itself(_dense(follows) / norm / norm[:, None])
+    return _product(_fading(known, BASKET_FADING_DAYS), known, weights)
 
 
 def basket_neighbors(known: Known) -> Scores:
@@ -121,23 +237,29 @@ def basket_neighbors(known: Known) -> Scores:
 
     A basket is what one shopper took at one moment.
     """
-    log = known.log
+    return _product(_fading(known, BASKET_FADING_DAYS), known, _cosine(_baskets(known.log)))
+
+
+def _baskets(log: InteractionLog) -> sparse.csr_matrix:
     _, basket = np.unique(np.stack([log.shopper, log.at]), axis=1, return_inverse=True)
     basket = basket.reshape(-1)
-    baskets = sparse.csr_matrix(
+    return sparse.csr_matrix(
         (np.ones(len(log)), (basket, log.item)),
         shape=(int(basket.max(initial=-1)) + 1, len(log.item_ids)),
     ).sign()
-    return _product(_fading(known, BASKET_FADING_DAYS), known, _cosine(baskets))
 
 
 @lru_cache(maxsize=1)
 def ease(known: Known) -> Scores:
     """The closed-form linear autoencoder of Steck (2019), ridge 300. Kept for the sums below."""
+    return _product(known.taken, known, _ease_weights(known))
+
+
+def _ease_weights(known: Known) -> Scores:
     gram = _dense(known.taken.T @ known.taken)
     gram[np.diag_indices_from(gram)] += EASE_RIDGE
     inverse = np.linalg.inv(gram)
-    return _product(known.taken, known, _without_itself(-inverse / np.diag(inverse)))
+    return _without_itself(-inverse / np.diag(inverse))
 
 
 def hand_set_sum(known: Known) -> Scores:
@@ -171,8 +293,17 @@ METHODS: tuple[tuple[str, Method, Method | None], ...] = (
     ("item-kNN, cosine", cosine_neighbors, cosine_neighbors),
     ("item-item BM25", bm25_neighbors, bm25_neighbors),
     ("basket co-occurrence, 90-day decay", basket_neighbors, basket_neighbors),
+    ("ordered co-occurrence, 90-day decay", ordered_neighbors, ordered_neighbors),
+    ("ALS, tuned", factorization, factorization),
     ("EASE", ease, ease),
     ("hand-set sum", hand_set_sum, hand_set_sum_for_new),
+)
+
+BUY_AGAIN_METHODS: tuple[tuple[str, Method], ...] = (
+    ("most popular", most_popular),
+    ("most popular of the last 28 days", recently_popular),
+    ("own history by frequency", own_history),
+    ("own history, 120-day decay", own_fading_history),
 )
 
 

@@ -57,6 +57,7 @@ TABS: tuple[tuple[Page, ...], ...] = (
     (
         Page("recommendations.rankerversion", "Versions"),
         Page("recommendations.itemneighbors", "What goes with what"),
+        Page("recommendations.itemcomplements", "What is bought together"),
         Page("recommendations.itemfacts", "What is popular"),
     ),
     (Page("tenants.staffuser", "Staff users"), Page("auth.group", "Groups")),

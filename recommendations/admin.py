@@ -22,6 +22,7 @@ from recommendations.list_filters import FallbackFilter, PlacementCodeFilter, Ra
 from recommendations.models import (
     Decision,
     Impression,
+    ItemComplements,
     ItemFacts,
     ItemNeighbors,
     MerchandisingRule,
@@ -218,21 +219,20 @@ class OfItemAdmin(ReadOnlyAdmin[Any], LongListAdmin[Any]):
         return (queryset.filter(item__in=find_item_ids(text)) if text else queryset), False
 
 
-@admin.register(ItemNeighbors)
-class ItemNeighborsAdmin(OfItemAdmin):
-    """What training learned to go with each item."""
+class GoesWithAdmin(OfItemAdmin):
+    """What training learned to go with each item, strongest first."""
 
-    list_display = ("item", "ranker", "how_many", "strongest", "repeat")
+    list_display: tuple[str, ...] = ("item", "ranker", "how_many", "strongest")
     list_select_related = ("item", "ranker")
     list_filter = (RankerFilter,)
     ordering = ("-id",)
-    fields = (("item", "ranker", "repeat"),)
+    fields: ClassVar[Any] = (("item", "ranker"),)
     change_form_after_template = "admin/recommendations/itemneighbors/neighbors.html"
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        neighbors: ItemNeighbors = kwargs["obj"]
+        neighbors: ItemNeighbors | ItemComplements = kwargs["obj"]
         items = Item.objects.only("title", "external_id").in_bulk(neighbors.neighbor_ids)
         largest = max(neighbors.weights, default=1.0) or 1.0
         drawn = [
@@ -244,12 +244,25 @@ class ItemNeighborsAdmin(OfItemAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="Neighbors")
-    def how_many(self, neighbors: ItemNeighbors) -> int:
+    def how_many(self, neighbors: ItemNeighbors | ItemComplements) -> int:
         return len(neighbors.neighbor_ids)
 
     @display(description="Strongest weight")
-    def strongest(self, neighbors: ItemNeighbors) -> str:
+    def strongest(self, neighbors: ItemNeighbors | ItemComplements) -> str:
         return f"{neighbors.weights[0]:.4f}" if neighbors.weights else NO_VALUE
+
+
+@admin.register(ItemNeighbors)
+class ItemNeighborsAdmin(GoesWithAdmin):
+    """What the same shoppers choose."""
+
+    list_display = ("item", "ranker", "how_many", "strongest", "repeat")
+    fields: ClassVar[Any] = (("item", "ranker", "repeat"),)
+
+
+@admin.register(ItemComplements)
+class ItemComplementsAdmin(GoesWithAdmin):
+    """What is bought together in one order."""
 
 
 @admin.register(ItemFacts)

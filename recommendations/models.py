@@ -141,6 +141,24 @@ class ItemNeighbors(models.Model):
         return f"neighbors of {self.item_id}"
 
 
+class ItemComplements(models.Model):
+    """The items that are bought together with one item in one order, strongest first."""
+
+    ranker = models.ForeignKey(RankerVersion, on_delete=models.CASCADE, related_name="+")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="+")
+    neighbor_ids = ArrayField(models.IntegerField())
+    weights = ArrayField(RealField())
+
+    class Meta:
+        verbose_name_plural = "item complements"
+        constraints = [
+            models.UniqueConstraint("ranker", "item", name="item_complements_unique_per_ranker")
+        ]
+
+    def __str__(self) -> str:
+        return f"complements of {self.item_id}"
+
+
 class ItemFacts(models.Model):
     """What is known of an item whoever the shopper is. Refreshed often, between trainings."""
 

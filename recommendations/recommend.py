@@ -12,6 +12,7 @@ from typing import Any
 from django.db import DatabaseError
 
 from recommendations.fallbacks import Fallback, note_fallback
+from recommendations.models import Placement
 from recommendations.pipeline.candidates import PoolItem, depth_for, gather
 from recommendations.pipeline.explanation import explain
 from recommendations.pipeline.last_resort import last_items, remember, static_items
@@ -119,6 +120,18 @@ def ledgers_of(request: RecommendationRequest, item_ids: Collection[int]) -> dic
     return scoring.ledgers(pool)
 
 
+def affinity(request: RecommendationRequest, item_ids: Collection[int]) -> dict[int, Ledger]:
+    """What the shopper's signals say of items that a search found: their ledgers, by item id.
+
+    For a request of the search placement, whose blend holds nothing but the shopper's own signals.
+    Empty, and without a query, where nothing of the shopper may be used: then relevance alone
+    orders. Two queries. An item the signals say nothing of has an empty ledger, a score of 0.
+    """
+    if not request.signals:
+        return {}
+    return ledgers_of(request, item_ids)
+
+
 def _unranked(request: RecommendationRequest, fallbacks: list[str]) -> Sequence[ServedItem]:
     """The merchant's list; nothing, and the database in `fallbacks`, when that is out as well."""
     try:
@@ -162,6 +175,7 @@ class _Scoring:
                 now=self.now,
                 content=self.request.blend.content != 0,
                 categories=self.asks_for_categories,
+                complements=self.request.placement.question == Placement.Question.CART,
             )
         except Exception:  # noqa: BLE001  # what was learned may be broken, too
             note_outage()
@@ -227,8 +241,9 @@ class _Scoring:
             verdict=verdict,
             new_since=self.now - guard.new_for.total_seconds(),
         )
+        shown = self._groups_on_page()
         filled = fill(
-            ranked,
+            [c for c in ranked if c.pinned or c.group_id not in shown] if shown else ranked,
             limit=request.limit,
             diversity=request.placement.diversity,
             guard=guard,
@@ -236,6 +251,12 @@ class _Scoring:
             seed=f"{request.placement.code}/{request.shopper_id or 0}/{request.now:%F}",
         )
         return filled, ranked, verdict
+
+    def _groups_on_page(self) -> set[str]:
+        """Variant groups of what is on the page or in the cart: more of these is no answer."""
+        groups = self.memory.groups
+        about = self.request.context_item_ids | self.request.cart_item_ids
+        return {groups[item] for item in about if item in groups}
 
     def _pool(
         self, ids: Collection[int], *, near: int, excluded: Collection[int]

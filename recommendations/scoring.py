@@ -6,7 +6,7 @@ measured is what is served. `docs/ranking.md` explains it with a worked example.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -49,6 +49,9 @@ SESSION_HALF_LIFE_MINUTES = 20.0
 """How long it takes for an event to count half of what the present visit adds to it."""
 
 MINUTES_PER_DAY = 1_440.0
+
+CONTENT_WINDOW_DAYS = 30.0
+"""Older events speak through the neighbors only: their vectors are not worth reading."""
 
 LASTING = 0.05
 """What never fades of a signal: taste outlives a season, and an old log still personalizes."""
@@ -128,6 +131,9 @@ class ScoringParams:
     def blend(self, name: BlendName) -> Blend:
         blend: Blend = getattr(self, name)
         return blend
+
+    def with_blend(self, name: BlendName, blend: Blend) -> "ScoringParams":
+        return replace(self, **{name: blend})  # type: ignore[arg-type]  # a field for each name
 
     def kind_weight(self, kind: str, blend: Blend) -> float:
         """What a fresh event of a kind counts in a placement of this blend."""

@@ -8,15 +8,19 @@ import numpy as np
 from django.db import connection, transaction
 from django.db.models import Case, FloatField, QuerySet, Value, When
 from django.db.models.functions import Extract
+from scipy import sparse
 
+from catalog.models import EMBEDDING_DIMENSIONS
 from profiles.consent import permitted_events
 from profiles.models import Event, Purpose
 from profiles.signals import HISTORY_KINDS
-from recommendations.models import ItemFacts, ItemNeighbors, RankerVersion
+from recommendations.models import ItemComplements, ItemFacts, ItemNeighbors, RankerVersion
+from recommendations.pipeline.arrays import binary_cursor, half_vectors
 from recommendations.promotion import promote
+from recommendations.training.blend import Vectors
 from recommendations.training.fit import FittedRanker, evaluate_on_split, fit
 from recommendations.training.holdout import Quality
-from recommendations.training.log import InteractionLog
+from recommendations.training.log import IntArray, InteractionLog
 from recommendations.training.popularity import POPULARITY_DAYS, item_facts
 from recommendations.training.ranker import Ranker
 from recommendations.training.recipe import Recipe, TrainingParams
@@ -24,6 +28,9 @@ from tenants.settled import unsettle
 
 KINDS = tuple(sorted(map(str, HISTORY_KINDS)))
 READ_BATCH = 50_000
+MAX_CONTENT_ITEMS = 50_000
+"""The weight of content is learned up to here; in a larger catalog it stays what it is."""
+
 RETIRED_KEPT = 3
 """How many retired versions keep their neighbors, to be promoted again."""
 
@@ -43,7 +50,13 @@ def train(now: datetime, *, params: TrainingParams | None = None) -> RankerVersi
         log = read_log(now)
         live = RankerVersion.objects.live().first()
         live_recipe = Recipe.from_json(live.params) if live else None
-        fitted = fit(log, now=now.timestamp(), params=params, start=live_recipe)
+        fitted = fit(
+            log,
+            now=now.timestamp(),
+            params=params,
+            start=live_recipe,
+            content=read_content(log.item_ids),
+        )
         live_quality = (
             None
             if live_recipe is None
@@ -91,6 +104,28 @@ def read_log(until: datetime, *, since: datetime | None = None) -> InteractionLo
         np.concatenate(column) if column else np.zeros(0, dtype=np.int64) for column in columns
     )
     return InteractionLog.from_ids(shopper=shopper, item=item, at=at, kind=kind, kinds=KINDS)
+
+
+def read_content(item_ids: IntArray) -> Vectors | None:
+    """The vectors of these items, a row of zeros for one without; None where they are too many.
+
+    With MAX_CONTENT_ITEMS of them this is 100 MB.
+    """
+    if not 0 < len(item_ids) <= MAX_CONTENT_ITEMS:
+        return None
+    vectors = np.zeros((len(item_ids), EMBEDDING_DIMENSIONS), dtype=np.float32)
+    with binary_cursor() as cursor:
+        cursor.execute(
+            "SELECT item_id, halfvec_send(vector) FROM catalog_itemembedding"
+            " WHERE item_id = ANY(%s::bigint[])",
+            [item_ids.tolist()],
+        )
+        rows = cursor.fetchall()
+    if not rows:
+        return None
+    found = np.searchsorted(item_ids, [item for item, _ in rows])
+    vectors[found] = half_vectors([sent for _, sent in rows])
+    return vectors
 
 
 def refresh_facts(now: datetime) -> int:
@@ -147,6 +182,7 @@ def _keep(
     started = time.perf_counter()
     with transaction.atomic():
         _store_neighbors(version, fitted.ranker)
+        _store_complements(version, fitted.ranker.item_ids, fitted.complements)
         version.status = RankerVersion.Status.CANDIDATE
         version.params = fitted.ranker.recipe.as_json()
         version.metrics = {
@@ -198,10 +234,38 @@ def _store_neighbors(version: RankerVersion, ranker: Ranker) -> None:
         )
 
 
+def _store_complements(
+    version: RankerVersion, item_ids: IntArray, complements: sparse.csr_matrix
+) -> None:
+    bounds = complements.indptr
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY recommendations_itemcomplements"
+            " (ranker_id, item_id, neighbor_ids, weights) FROM STDIN"
+        ) as copy,
+    ):
+        for index in np.flatnonzero(np.diff(bounds)).tolist():
+            row = slice(bounds[index], bounds[index + 1])
+            others = item_ids[complements.indices[row]].tolist()
+            copy.write_row(
+                (version.pk, int(item_ids[index]), others, complements.data[row].tolist())
+            )
+    with connection.cursor() as cursor:
+        # As above.
+        cursor.execute(
+            "DELETE FROM recommendations_itemcomplements n WHERE ranker_id = %s"
+            " AND NOT EXISTS (SELECT 1 FROM catalog_item i WHERE i.id = n.item_id)",
+            [version.pk],
+        )
+
+
 def _forget_old_versions() -> None:
     """Delete the neighbors of versions that will not serve again; their metrics stay."""
     kept = RankerVersion.objects.filter(
         status__in=[RankerVersion.Status.RETIRED, RankerVersion.Status.CANDIDATE]
     ).order_by("-pk")[:RETIRED_KEPT]
     live = RankerVersion.objects.live()
-    ItemNeighbors.objects.exclude(ranker__in=[v.pk for v in (*kept, *live)]).delete()
+    serving = [v.pk for v in (*kept, *live)]
+    ItemNeighbors.objects.exclude(ranker__in=serving).delete()
+    ItemComplements.objects.exclude(ranker__in=serving).delete()

@@ -22,6 +22,7 @@ from profiles.models import (
 from recommendations.models import (
     Decision,
     Impression,
+    ItemComplements,
     ItemFacts,
     ItemNeighbors,
     MerchandisingRule,
@@ -155,6 +156,9 @@ def one_of_each(marker: str = "ours") -> dict[type[Model], Model]:
         rule,
         Segment.objects.create(name=f"{marker} segment", visits="new"),
         ItemNeighbors.objects.create(
+            ranker=ranker, item=item, neighbor_ids=[item.pk], weights=[0.5]
+        ),
+        ItemComplements.objects.create(
             ranker=ranker, item=item, neighbor_ids=[item.pk], weights=[0.5]
         ),
         ItemFacts.objects.create(item=item, popularity=0.5),

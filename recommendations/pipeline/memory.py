@@ -17,10 +17,10 @@ from recommendations.pipeline.arrays import (
     lengths,
     reals,
 )
+from recommendations.scoring import CONTENT_WINDOW_DAYS
 from recommendations.segments import SEPARATOR
 
-CONTENT_WINDOW = timedelta(days=30)
-"""Older events speak through the neighbors only: their vectors are not worth reading."""
+CONTENT_WINDOW = timedelta(days=CONTENT_WINDOW_DAYS)
 
 PAGE_KINDS = frozenset({SignalKind.CONTEXT_ITEM, SignalKind.CART_ITEM})
 
@@ -31,8 +31,9 @@ class Memory:
 
     All their neighbors in three parallel arrays: `items[n]` goes with the item
     `learned[owners[n]]` by `weights[n]`. `repeat` is keyed by item. `vectors` has a row for each
-    item whose content counts, in the order of `embedded`. `named` has external id and title.
-    `paths` holds category paths, joined by SEPARATOR, if they were asked for.
+    item whose content counts, in the order of `embedded`. `named` has external id and title,
+    `groups` the variant group of items that have one. `paths` holds category paths, joined by
+    SEPARATOR, if they were asked for.
     """
 
     learned: tuple[int, ...]
@@ -44,20 +45,31 @@ class Memory:
     vectors: Matrix
     named: Mapping[int, tuple[str, str]]
     paths: Mapping[int, str] = field(default_factory=dict)
+    groups: Mapping[int, str] = field(default_factory=dict)
 
 
 NOTHING: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 EMPTY = Memory((), NOTHING, NOTHING, np.zeros(0), {}, {}, np.zeros((0, 0)), {})
 
-RECALL = """
-    SELECT i.id, i.external_id, i.title, array_send(n.neighbor_ids), array_send(n.weights),
-           n.repeat, halfvec_send(e.vector),
-           CASE WHEN %s THEN array_to_string(i.category_path, %s) END
-    FROM unnest(%s::bigint[], %s::boolean[]) AS h (item_id, with_content)
+_RECALL = """
+    SELECT i.id, i.external_id, i.title, array_send({ids}), array_send({weights}),
+           n.repeat, halfvec_send(e.vector), i.group_id,
+           CASE WHEN %(with_path)s THEN array_to_string(i.category_path, %(separator)s) END
+    FROM unnest(%(items)s::bigint[], %(content)s::boolean[]) AS h (item_id, with_content)
     JOIN catalog_item i ON i.id = h.item_id
-    LEFT JOIN recommendations_itemneighbors n ON n.item_id = h.item_id AND n.ranker_id = %s
+    LEFT JOIN recommendations_itemneighbors n
+        ON n.item_id = h.item_id AND n.ranker_id = %(ranker)s
+    {joined}
     LEFT JOIN catalog_itemembedding e ON h.with_content AND e.item_id = h.item_id
 """
+RECALL = _RECALL.format(ids="n.neighbor_ids", weights="n.weights", joined="")
+# An item that was never bought together with another speaks through its neighbors here, too.
+RECALL_COMPLEMENTS = _RECALL.format(
+    ids="coalesce(c.neighbor_ids, n.neighbor_ids)",
+    weights="coalesce(c.weights, n.weights)",
+    joined="""LEFT JOIN recommendations_itemcomplements c
+        ON c.item_id = h.item_id AND c.ranker_id = %(ranker)s""",
+)
 
 
 def content_counts(signal: Signal, now: float) -> bool:
@@ -72,9 +84,14 @@ def recall(
     now: float,
     content: bool,
     categories: bool = False,
+    complements: bool = False,
 ) -> Memory:
     """Names, neighbors, vectors and (asked for) categories of the signals' items. One query,
-    whatever their number."""
+    whatever their number.
+
+    With `complements` the neighbors are what is bought together with an item, instead of what the
+    same shoppers choose.
+    """
     wanted: dict[int, bool] = {}
     for signal in signals:
         counts = content and content_counts(signal, now)
@@ -83,8 +100,14 @@ def recall(
         return EMPTY
     with binary_cursor() as cursor:
         cursor.execute(
-            RECALL,
-            [categories, SEPARATOR, list(wanted), list(wanted.values()), ranker_version],
+            RECALL_COMPLEMENTS if complements else RECALL,
+            {
+                "items": list(wanted),
+                "content": list(wanted.values()),
+                "ranker": ranker_version,
+                "with_path": categories,
+                "separator": SEPARATOR,
+            },
         )
         rows = cursor.fetchall()
     learned = [row for row in rows if row[3] is not None]
@@ -95,11 +118,12 @@ def recall(
         owners=np.repeat(np.arange(len(learned)), lengths(ids)),
         items=integers(ids),
         weights=reals([row[4] for row in learned]),
-        repeat={row[0]: row[5] for row in learned},
+        repeat={row[0]: row[5] for row in learned if row[5] is not None},
         embedded={row[0]: position for position, row in enumerate(embedded)},
         vectors=half_vectors([row[6] for row in embedded]) if embedded else EMPTY.vectors,
         named={row[0]: (row[1], row[2]) for row in rows},
-        paths={row[0]: row[7] for row in rows} if categories else {},
+        groups={row[0]: row[7] for row in rows if row[7]},
+        paths={row[0]: row[8] for row in rows} if categories else {},
     )
 
 

@@ -4,31 +4,51 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
-from recommendations.scoring import Blend, BlendName
+from profiles.signals import SECONDS_PER_DAY, SignalKind
+from recommendations.scoring import CONTENT_WINDOW_DAYS, Blend, BlendName
 from recommendations.training.histories import FloatArray
 from recommendations.training.holdout import Holdout
 from recommendations.training.knobs import BOTH, Lists, knobs, neighbor_recipes
 from recommendations.training.log import InteractionLog
 from recommendations.training.neighbors import NeighborRecipe, learn_neighbors, with_momentum
+from recommendations.training.pages import cart_parts, carts, item_parts, page_parts, visits
 from recommendations.training.popularity import item_facts
 from recommendations.training.ranker import POOL, Scores, blended, neighbor_scores, own_scores
 from recommendations.training.recipe import Recipe, TrainingParams
+from recommendations.training.weights import Parts, better_blend
 
 MIN_GAIN = 0.002
 """A setting is changed only for a gain above this, relatively, and above its standard error."""
 ROUNDS = 2
 """Settings depend on each other a little, so each is visited twice."""
 
+LEARNED: tuple[BlendName, ...] = ("home", "discovery", "buy_again", "item", "cart")
+"""The blends whose question the log can answer."""
+
+ONLY_TAKEN = Blend(buy_again=1.0)
+ONLY_SEEN = Blend(revisit=1.0)
+
 Worth = dict[BlendName, FloatArray]
+Vectors = npt.NDArray[np.float32]
 
 
 class Trial:
     """Everything learned before a split, to try recipes on the shoppers held out after it."""
 
-    def __init__(self, log: InteractionLog, holdout: Holdout, params: TrainingParams) -> None:
+    def __init__(
+        self,
+        log: InteractionLog,
+        holdout: Holdout,
+        params: TrainingParams,
+        *,
+        content: Vectors | None = None,
+    ) -> None:
+        self._whole_log = log
         self._log = log.before(holdout.split_at)
+        self._content = content
         self._holdout = holdout
         self._params = params
         self._facts = item_facts(self._log, now=holdout.split_at)
@@ -41,10 +61,62 @@ class Trial:
         k, worth = self._params.k, Worth()
         if "home" in lists:
             worth["home"] = self._holdout.all_worth(self._scores(recipe, "home"), k=k)
+        if "buy_again" in lists:
+            parts = self.parts(recipe, "buy_again")
+            worth["buy_again"] = parts.worth(recipe.scoring.buy_again, k=k)
         if "discovery" in lists:
             scores = self._scores(recipe, "discovery")
             worth["discovery"] = self._holdout.new_worth(scores, k=k)
         return worth
+
+    def parts(self, recipe: Recipe, name: BlendName) -> Parts:
+        """The held-out shoppers' lists, taken apart by what a blend weighs."""
+        holdout, scoring, blend = self._holdout, recipe.scoring, recipe.scoring.blend(name)
+        repeat = self._facts.repeat(recipe.repeat_power).astype(np.float32)
+        parts = {
+            "neighbors": self._neighbor_scores(recipe, blend),
+            "buy_again": own_scores(holdout.histories, scoring, ONLY_TAKEN, now=holdout.split_at)
+            * repeat,
+            "revisit": own_scores(holdout.histories, scoring, ONLY_SEEN, now=holdout.split_at)
+            * repeat,
+            "popularity": self._facts.popularity[None].astype(np.float32),
+            "trend": self._facts.trend[None].astype(np.float32),
+        }
+        if self._content is not None and name != "buy_again":
+            parts["content"] = self._content_scores(recipe, blend, self._content)
+        if name == "home":
+            return Parts(parts, holdout.taken)
+        had = holdout.had.toarray() > 0
+        if name == "discovery":
+            del parts["buy_again"]
+            return Parts(parts, holdout.taken_new, ~had)
+        return Parts(parts, holdout.taken.multiply(holdout.had).tocsr(), had)
+
+    def page_parts(self, recipe: Recipe, name: BlendName) -> Parts | None:
+        """Pages or carts of the held-out days, taken apart; None where there are too few."""
+        split_at, seed = self._holdout.split_at, self._params.seed
+        cells = max(self._params.max_cells // max(len(self._log.item_ids), 1), 1)
+        most = min(self._params.max_shoppers, cells)
+        held_out = carts if name == "cart" else visits
+        pages = held_out(self._whole_log, split_at=split_at, most=most, seed=seed)
+        if pages is None:
+            return None
+        if name == "cart":
+            kind = SignalKind.CART_ITEM
+            learned = cart_parts(pages, self._log, recipe, self._params, split_at=split_at)
+        else:
+            kind = SignalKind.CONTEXT_ITEM
+            neighbors = self._neighbors(recipe.neighbors, recipe.momentum)
+            learned = item_parts(pages, self._log, neighbors, recipe, split_at=split_at)
+        weight = recipe.scoring.kind_weights.get(kind, 0.0)
+        return page_parts(pages, weight, learned, self._facts, self._content)
+
+    def _content_scores(self, recipe: Recipe, blend: Blend, content: Vectors) -> Scores:
+        recent = self._holdout.histories.since(
+            self._holdout.split_at - CONTENT_WINDOW_DAYS * SECONDS_PER_DAY
+        )
+        weights = recent.weights(recipe.scoring, blend, now=self._holdout.split_at)
+        return np.asarray((weights @ content) @ content.T, dtype=np.float32)
 
     def _scores(self, recipe: Recipe, name: BlendName) -> Scores:
         blend = recipe.scoring.blend(name)
@@ -100,18 +172,25 @@ class Trial:
 
 
 def choose_recipe(
-    log: InteractionLog, holdout: Holdout, params: TrainingParams, *, start: Recipe
+    log: InteractionLog,
+    holdout: Holdout,
+    params: TrainingParams,
+    *,
+    start: Recipe,
+    content: Vectors | None = None,
 ) -> Recipe:
     """The recipe that does best on the held-out shoppers, searched from `start`.
 
-    One setting at a time, first how neighbors are learned, then the knobs in turn. With fewer
-    than `min_shoppers` held out it is `start`: nothing can be told apart.
+    One setting at a time, first how neighbors are learned, then the knobs in turn; then the
+    weights of each blend by regression, where that does better. `content` has the items' unit
+    vectors, a row of zeros for an item without one. With fewer than `min_shoppers` held out it is
+    `start`: nothing can be told apart.
     """
     if len(holdout.shoppers) < params.min_shoppers:
         return start
     cells = max(params.max_cells // max(len(log.item_ids), 1), 1)
     sample = holdout.sample(min(params.max_shoppers, cells), seed=params.seed)
-    trial = Trial(log, sample, params)
+    trial = Trial(log, sample, params, content=content)
     ways = neighbor_recipes(len(log.item_ids), params)
     recipe = _best_of(trial, start, [replace(start, neighbors=way) for way in ways], BOTH)
     for _ in range(ROUNDS):
@@ -121,7 +200,35 @@ def choose_recipe(
             recipe = _best_of(trial, recipe, turned, knob.lists)
         if recipe == before:
             break
-    return recipe
+    return _with_learned_weights(trial, recipe, params)
+
+
+def _with_learned_weights(trial: Trial, recipe: Recipe, params: TrainingParams) -> Recipe:
+    """The recipe with the weights of each blend that a regression foresees better with.
+
+    What e-mail and search show cannot be told from the log: they weigh as home does, e-mail
+    without the visit that is over when it is read, search without what merely sells.
+    """
+    blends: dict[BlendName, Blend] = {}
+    for name in LEARNED:
+        parts, held = _parts_of(trial, recipe, name), recipe.scoring.blend(name)
+        if parts is not None:
+            blends[name] = better_blend(
+                parts, held, k=params.k, seed=params.seed, min_gain=MIN_GAIN
+            )
+    home = blends.get("home", recipe.scoring.home)
+    blends["email"] = replace(home, session=0.0)
+    blends["search"] = replace(home, popularity=0.0, trend=0.0)
+    scoring = recipe.scoring
+    for name, blend in blends.items():
+        scoring = scoring.with_blend(name, blend)
+    return replace(recipe, scoring=scoring)
+
+
+def _parts_of(trial: Trial, recipe: Recipe, name: BlendName) -> Parts | None:
+    if name in {"item", "cart"}:
+        return trial.page_parts(recipe, name)
+    return trial.parts(recipe, name)
 
 
 def _best_of(trial: Trial, recipe: Recipe, others: list[Recipe], lists: Lists) -> Recipe:

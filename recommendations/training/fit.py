@@ -3,8 +3,12 @@
 import time
 from dataclasses import dataclass
 
+from scipy import sparse
+
 from profiles.signals import SECONDS_PER_DAY
-from recommendations.training.blend import choose_recipe
+from recommendations.training.baskets import baskets_of
+from recommendations.training.blend import Vectors, choose_recipe
+from recommendations.training.complements import learn_complements
 from recommendations.training.holdout import Quality, hold_out, measure
 from recommendations.training.knobs import affordable
 from recommendations.training.log import InteractionLog
@@ -19,11 +23,13 @@ HOLDOUT_SHARE = 1 / 6
 class FittedRanker:
     """A ranker, how its recipe did on the days after `split_at`, and what training took.
 
+    `complements` are items by items, in the order of the ranker's: what is bought together.
     `quality` is of the same recipe learned from the events before `split_at`, so it can be
     compared with `evaluate_on_split` of another recipe at the same split.
     """
 
     ranker: Ranker
+    complements: sparse.csr_matrix
     quality: Quality
     split_at: float
     seconds: float
@@ -35,11 +41,14 @@ def fit(
     now: float,
     params: TrainingParams | None = None,
     start: Recipe | None = None,
+    content: Vectors | None = None,
 ) -> FittedRanker:
     """Choose a recipe, measure it, and learn from every event before `now`.
 
     The search begins at `start`, the live ranker's recipe, so what is chosen is no worse than
-    it on the shoppers that choose. Any log will do, an empty one too. Deterministic.
+    it on the shoppers that choose. `content` has the unit vectors of the log's items, by which the
+    weight of content is learned; without it that weight stays. Any log will do, an empty one too.
+    Deterministic.
     """
     started = time.perf_counter()
     params = params or TrainingParams()
@@ -47,9 +56,12 @@ def fit(
     split_at = validation_split(log, now=now, params=params)
     holdout = hold_out(log, split_at=split_at, until=now, target_kinds=params.target_kinds)
     start = affordable(start or Recipe(), len(log.item_ids), params)
-    recipe = choose_recipe(log, holdout, params, start=start)
+    recipe = choose_recipe(log, holdout, params, start=start, content=content)
     return FittedRanker(
         ranker=learn(log, recipe, now=now, keep=params.keep, seed=params.seed),
+        complements=learn_complements(
+            baskets_of(log, seed=params.seed), now=now, keep=params.keep_complements
+        ),
         quality=evaluate_on_split(log, split_at=split_at, until=now, recipe=recipe, params=params),
         split_at=split_at,
         seconds=time.perf_counter() - started,

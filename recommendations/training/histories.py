@@ -1,7 +1,7 @@
 """What had each shopper done by then: a log folded into signals, all shoppers at once."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,19 @@ class Histories:
             count=self.count[kept],
             kinds=self.kinds,
             shape=(len(shoppers), self.shape[1]),
+        )
+
+    def since(self, at: float) -> "Histories":
+        """The signals that were last seen at `at` or later, of the same shoppers."""
+        kept = self.last_at >= at
+        return replace(
+            self,
+            shopper=self.shopper[kept],
+            item=self.item[kept],
+            kind=self.kind[kept],
+            strength=self.strength[kept],
+            last_at=self.last_at[kept],
+            count=self.count[kept],
         )
 
     def weights(

@@ -11,6 +11,7 @@ from recommendations.training.recipe import Recipe, TrainingParams
 Lists = tuple[BlendName, ...]
 HOME: Lists = ("home",)
 DISCOVERY: Lists = ("discovery",)
+BUY_AGAIN: Lists = ("buy_again",)
 BOTH: Lists = ("home", "discovery")
 
 OWN_WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
@@ -56,7 +57,8 @@ def knobs(kinds: Collection[str]) -> Iterator[Knob]:
         yield Knob(BOTH, (0.25, 0.5, 1.0, 2.0), _engagement)
     if owned:
         yield Knob(HOME, OWN_WEIGHTS, partial(_home, "buy_again"))
-        yield Knob(HOME, (0.0, 0.25, 0.5), _repeat_power)
+        yield Knob((*HOME, *BUY_AGAIN), (0.0, 0.25, 0.5), _repeat_power)
+        yield Knob(BUY_AGAIN, (0.0, 0.1, 0.2, 0.5, 1.0), partial(_buy_again, "neighbors"))
     if considered:
         yield Knob(HOME, OWN_WEIGHTS, partial(_home, "revisit"))
         yield Knob(DISCOVERY, OWN_WEIGHTS, partial(_discovery, "revisit"))
@@ -94,6 +96,11 @@ def _engagement(recipe: Recipe, factor: float) -> Recipe:
 def _home(generator: str, recipe: Recipe, weight: float) -> Recipe:
     blend = replace(recipe.scoring.home, **{generator: weight})
     return replace(recipe, scoring=replace(recipe.scoring, home=blend))
+
+
+def _buy_again(generator: str, recipe: Recipe, weight: float) -> Recipe:
+    blend = replace(recipe.scoring.buy_again, **{generator: weight})
+    return replace(recipe, scoring=replace(recipe.scoring, buy_again=blend))
 
 
 def _discovery(generator: str, recipe: Recipe, weight: float) -> Recipe:

@@ -51,14 +51,15 @@ class Recipe:
 class TrainingParams:
     """The bounds of one training run.
 
-    `keep` is how many neighbors an item has at most, `k` the length of the lists that quality
-    is measured on. Ease is not tried above `max_ease_items` (at 6,000 items about 15 s of one
-    core and 0.6 GB). At most `max_shoppers` held-out shoppers, and `max_cells` scores at a
-    time, are used to choose; below `min_shoppers` nothing is chosen and the defaults hold. At
-    most `max_measured` held-out shoppers are used to measure.
+    An item has at most `keep` neighbors and `keep_complements` complements; `k` is the length of
+    the lists that quality is measured on. Ease is not tried above `max_ease_items` (at 6,000
+    items about 15 s of one core and 0.6 GB). At most `max_shoppers` held-out shoppers, and
+    `max_cells` scores at a time, are used to choose; below `min_shoppers` nothing is chosen and
+    the defaults hold. At most `max_measured` held-out shoppers are used to measure.
     """
 
     keep: int = 100
+    keep_complements: int = 50
     k: int = 20
     holdout_days: float = 28.0
     target_kinds: tuple[str, ...] = ("purchase",)
