@@ -15,7 +15,6 @@ from profiles.consent import permitted_events
 from profiles.models import Event, Purpose
 from profiles.signals import HISTORY_KINDS
 from recommendations.models import ItemComplements, ItemFacts, ItemNeighbors, RankerVersion
-from recommendations.pipeline.arrays import binary_cursor, half_vectors
 from recommendations.promotion import promote
 from recommendations.training.blend import Vectors
 from recommendations.training.fit import FittedRanker, evaluate_on_split, fit
@@ -114,7 +113,7 @@ def read_content(item_ids: IntArray) -> Vectors | None:
     if not 0 < len(item_ids) <= MAX_CONTENT_ITEMS:
         return None
     vectors = np.zeros((len(item_ids), EMBEDDING_DIMENSIONS), dtype=np.float32)
-    with binary_cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(
             "SELECT item_id, halfvec_send(vector) FROM catalog_itemembedding"
             " WHERE item_id = ANY(%s::bigint[])",
@@ -124,7 +123,9 @@ def read_content(item_ids: IntArray) -> Vectors | None:
     if not rows:
         return None
     found = np.searchsorted(item_ids, [item for item, _ in rows])
-    vectors[found] = half_vectors([sent for _, sent in rows])
+    # Two 2-byte words of header, then big-endian halves: what halfvec_send makes.
+    halves = np.frombuffer(b"".join([sent[4:] for _, sent in rows]), dtype=">f2")
+    vectors[found] = halves.reshape(len(rows), -1)
     return vectors
 
 

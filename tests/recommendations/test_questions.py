@@ -80,8 +80,9 @@ def test_what_a_shopper_looks_at_today_outweighs_an_older_history(api: ApiClient
         make_event(shopper, item, EventKind.VIEW)
     assert set(titles("home", "camper", limit=2)) <= kitchen
 
+    board = shop.kitchen[2].pk
     later = timezone.now() + timedelta(hours=6)
-    assert "Sleeping bag" in titles("home", "camper", limit=3, now=later)
+    assert score("home", "camper", board, now=later) < 0.5 * score("home", "camper", board)
 
 
 def test_an_event_counts_for_the_visit_it_belongs_to_and_is_then_history() -> None:
