@@ -1,16 +1,21 @@
 """How the API speaks: JSON bodies in, JSON out, and one shape of error."""
 
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404
 from rest_framework import exceptions, status
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from tenants.errors import DomainError, ErrorKind
+
+ANYTHING = frozenset({"*/*", "application/json", "application/json, */*"})
+"""What clients say that take JSON."""
 
 STATUS = {
     ErrorKind.INVALID: status.HTTP_400_BAD_REQUEST,
@@ -21,6 +26,20 @@ STATUS = {
     ErrorKind.TOO_LARGE: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
     ErrorKind.TOO_MANY: status.HTTP_429_TOO_MANY_REQUESTS,
 }
+
+
+class JsonOnly(DefaultContentNegotiation):
+    """Negotiation where there is one thing to choose: the usual client is not asked twice."""
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        accepted = request.META.get("HTTP_ACCEPT", "*/*")
+        if accepted in ANYTHING and "format=" not in request.META["QUERY_STRING"]:
+            return renderers[0], renderers[0].media_type
+        return cast(
+            "tuple[BaseRenderer, str]", super().select_renderer(request, renderers, format_suffix)
+        )
 
 
 class OrjsonRenderer(BaseRenderer):

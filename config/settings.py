@@ -127,7 +127,7 @@ DATABASES: dict[str, Any] = {
             "pool": {
                 "min_size": 1,
                 "max_size": env.int("DATABASE_POOL_SIZE", default=10),
-                "timeout": 10,
+                "timeout": 3,  # seconds; nobody waits longer to hear that the database is out
             },
             # Statements that repeat are planned once a connection. Off behind a pooler that does
             # not know prepared statements (a pooler must pool sessions: the schema is set in them).
@@ -185,6 +185,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["tenants.authentication.HasScope"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.api.JsonOnly",
     "DEFAULT_RENDERER_CLASSES": ["config.api.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_THROTTLE_CLASSES": ["tenants.throttling.ApiKeyThrottle"],

@@ -1,13 +1,14 @@
-"""Keeping what was served: decisions go to a buffer while the shopper waits, to tables after.
+"""Keeping what was served: decisions go to a buffer as they are answered, to tables after.
 
 The buffer is a list in Valkey, with its append-only file as good as on disk; one Celery task
 moves it to Postgres. A decision is never lost by that task: it removes what it has committed.
 """
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,30 +23,56 @@ from profiles.exposure import count_impressions
 from profiles.models import Shopper
 from recommendations.fallbacks import Fallback, note_fallback
 from recommendations.models import Decision, Impression, Placement
+from recommendations.outbox import SENT_EVERY, Outbox
 from recommendations.values import Slate, relevance
+from tenants.connection import tenant_id
 from tenants.errors import DomainError, ErrorKind
+from tenants.models import Tenant
 from tenants.outage import require_database
+from tenants.settled import generation_key
 from tenants.tasks import current_schema
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500
 
+PUSH_IF_OPEN = """
+if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
+return redis.call('RPUSH', KEYS[1], unpack(ARGV))
+"""
+
 
 def record_served(slate: Slate) -> None:
-    """Note the decision. One write to the buffer; straight to the tables when that is out.
+    """Note the decision; it is in the buffer some milliseconds after the answer (`outbox`).
 
     Never raises: an answer that is ready is not withheld because it cannot be noted.
     """
-    entry = orjson.dumps(_compact(slate))
+    outbox.add(orjson.dumps(_compact(slate)))
+
+
+def _send(entries: Sequence[bytes]) -> None:
+    """Push entries to the buffer of the current schema; to the tables when the buffer is out.
+
+    A schema without a generation belongs to a tenant that was closed, or Valkey has just lost all
+    that it held: nothing is left behind there.
+    """
+    schema = current_schema()
+    buffer = get_redis_connection("default")
     try:
-        get_redis_connection("default").rpush(buffer_key(), entry)
+        if buffer.eval(PUSH_IF_OPEN, 2, buffer_key(), generation_key(schema), *entries):
+            return
     except RedisError:
-        try:
-            require_database()
-            _write([entry])
-        except DatabaseError:
+        logger.exception("The buffer of decisions is out")
+    try:
+        require_database()
+        if Tenant.objects.filter(schema_name=schema).exists():
+            _write(entries)
+    except DatabaseError:
+        for _ in entries:
             note_fallback(Fallback.DECISION_LOG)
+
+
+outbox = Outbox(_send)
 
 
 def buffer_key() -> str:
@@ -58,6 +85,7 @@ def write_decisions() -> int:
     Safe to interrupt and to run twice: what was written but not yet removed is recognized by its
     id, and an entry is removed by what it says, so two writers cannot remove more than they wrote.
     """
+    outbox.flush()
     buffer = get_redis_connection("default")
     written = 0
     while entries := buffer.lrange(buffer_key(), 0, BATCH - 1):
@@ -75,7 +103,11 @@ def write_decisions() -> int:
 def get_decision(decision_id: UUID) -> Decision:
     """A decision, also one still in the buffer. Raises DomainError `unknown_decision`."""
     decision = Decision.objects.filter(pk=decision_id).first()
-    if decision is None:
+    # The second time for one that another process has answered with and not yet sent.
+    for wait in (timedelta(0), 2 * SENT_EVERY):
+        if decision is not None:
+            return decision
+        time.sleep(wait.total_seconds())
         try:
             write_decisions()
         except RedisError:
@@ -115,6 +147,7 @@ def _compact(slate: Slate) -> dict[str, Any]:
         )
     return {
         "id": str(slate.decision_id),
+        "tenant": tenant_id(),
         "placement": slate.placement,
         "shopper_id": slate.shopper_id,
         "served_at": slate.served_at.timestamp(),
@@ -129,7 +162,8 @@ def _compact(slate: Slate) -> dict[str, Any]:
 
 
 def _write(entries: Iterable[bytes]) -> None:
-    compact = [orjson.loads(entry) for entry in entries]
+    tenant = Tenant.objects.only("pk").get(schema_name=current_schema()).pk
+    compact = [entry for entry in map(orjson.loads, entries) if entry["tenant"] in {None, tenant}]
     named = {signal[1] for entry in compact for signal in entry["signals"] if signal[1]}
     served = {item["item_id"] for entry in compact for item in entry["items"]}
     items = {

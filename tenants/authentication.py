@@ -7,7 +7,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from tenants.keys import KeyHolder, find_key_holder
+from tenants.keys import KeyHolder, bearer_text, find_key_holder
 from tenants.models import Scope
 
 if TYPE_CHECKING:
@@ -19,10 +19,9 @@ class ApiKeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer attune_sk_…` with a secret key of the tenant at this host."""
 
     def authenticate(self, request: Request) -> tuple[KeyHolder, str] | None:
-        scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        text = bearer_text(request.META.get("HTTP_AUTHORIZATION", ""))
+        if text is None:
             return None
-        text = text.strip()
         holder = find_key_holder(text)
         if holder is None:
             raise AuthenticationFailed("This key is unknown here or was revoked.", "invalid_key")

@@ -74,6 +74,5 @@ def close_tenant(tenant: Tenant) -> None:
 def _empty_valkey(schema_name: str) -> None:
     """Delete every key of the tenant: cached values of any release, buffers and rate limits."""
     store = get_redis_connection("default")
-    for pattern in (f"{schema_name}:*", f"LIMITS:LIMITER/{schema_name}:*"):
-        for key in store.scan_iter(pattern, count=1_000):
-            store.unlink(key)
+    for key in store.scan_iter(f"{schema_name}:*", count=1_000):
+        store.unlink(key)

@@ -10,6 +10,8 @@ from django_tenants.utils import remove_www
 
 from tenants.connection import connection
 from tenants.hosts import PLATFORM_HOSTS, find_tenant
+from tenants.look_ahead import look_ahead
+from tenants.models import Tenant
 from tenants.settled import one_look
 
 
@@ -37,7 +39,7 @@ class TenantMiddleware:
             # Without a look-up: health and metrics are asked for when the database is out.
             request.urlconf = settings.PUBLIC_SCHEMA_URLCONF  # type: ignore[attr-defined]
             set_urlconf(settings.PUBLIC_SCHEMA_URLCONF)
-        elif (tenant := find_tenant(host)) is not None:
+        elif (tenant := self._tenant_at(host, request)) is not None:
             request.tenant = tenant  # type: ignore[attr-defined]
             connection.set_tenant(tenant)
         else:
@@ -46,6 +48,10 @@ class TenantMiddleware:
             return self.get_response(request)
         finally:
             connection.set_schema_to_public()
+
+    def _tenant_at(self, host: str, request: HttpRequest) -> Tenant | None:
+        look_ahead(request, host)
+        return find_tenant(host)
 
 
 def unknown_host() -> JsonResponse:

@@ -9,16 +9,16 @@ next request on.
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from django.core.cache import cache
 from django.db import DatabaseError, models, transaction
-from django_tenants.utils import schema_context
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
 
 from tenants.connection import connection, tenant_id
 from tenants.outage import note_outage, require_database
@@ -38,19 +38,22 @@ IN_AN_OUTAGE = timedelta(minutes=1)
 """While Valkey is out a change cannot be noticed, so values are good for this long only; while
 the database is out, for this long nobody waits for it again."""
 
-GENERATION = "generation"
+
+def generation_key(schema: str) -> str:
+    """Where a schema's generation is kept; the same in every release, unlike what is cached."""
+    return f"{schema}:generation"
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
     value: Any
-    generation: str | None
+    generation: bytes | None
     until: float
 
 
 # A name of a schema may be used again by another tenant, so the tenant's id tells whose it is.
 _kept: dict[tuple[str, int | None, str], _Kept] = {}
-_looked_up: ContextVar[dict[str, str | None] | None] = ContextVar("generations", default=None)
+_looked_up: ContextVar[dict[str, bytes | None] | None] = ContextVar("generations", default=None)
 
 
 @contextmanager
@@ -61,6 +64,19 @@ def one_look() -> Iterator[None]:
         yield
     finally:
         _looked_up.reset(token)
+
+
+def note_generations(found: Mapping[str, bytes | None]) -> None:
+    """Within `one_look`: what `look_ahead` found of these schemas; None where Valkey is out."""
+    looked_up = _looked_up.get()
+    if looked_up is not None:
+        looked_up.update(found)
+
+
+def kept_value(name: str, *, schema: str, tenant: int | None) -> Any:
+    """What this process keeps, good or not: a guess at what is needed, never an answer."""
+    kept = _kept.get((schema, tenant, name))
+    return None if kept is None else kept.value
 
 
 def settled(name: str, read: Callable[[], T | None], *, at_most: timedelta = KEPT_FOR) -> T | None:
@@ -122,8 +138,10 @@ class SettledQuerySet(models.QuerySet[M]):
 
 
 def _renew(schema: str) -> None:
-    with schema_context(schema):
-        cache.set(GENERATION, secrets.token_hex(8), timeout=None)
+    try:
+        get_redis_connection("default").set(generation_key(schema), _new_generation())
+    except RedisError:
+        logger.exception("Other processes cannot be told of a change: Valkey is out")
     for place in [place for place in _kept if place[0] == schema]:
         _kept.pop(place, None)
     looked_up = _looked_up.get()
@@ -131,16 +149,30 @@ def _renew(schema: str) -> None:
         looked_up.pop(schema, None)
 
 
-def _generation() -> str | None:
+def _generation() -> bytes | None:
     """The current schema's token; None while Valkey is out."""
     schema = connection.schema_name
     looked_up = _looked_up.get()
     if looked_up is not None and schema in looked_up:
         return looked_up[schema]
-    generation: str | None = cache.get(GENERATION)
-    if generation is None:
-        cache.add(GENERATION, secrets.token_hex(8), timeout=None)
-        generation = cache.get(GENERATION)
+    generation = _read_generation(generation_key(schema))
     if looked_up is not None:
         looked_up[schema] = generation
     return generation
+
+
+def _read_generation(key: str) -> bytes | None:
+    store = get_redis_connection("default")
+    try:
+        found: bytes | None = store.get(key)
+        if found is None:
+            store.set(key, _new_generation(), nx=True)
+            found = store.get(key)
+    except RedisError:
+        logger.exception("Settled values are good for a minute: Valkey is out")
+        return None
+    return found
+
+
+def _new_generation() -> str:
+    return secrets.token_hex(8)

@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
@@ -13,6 +14,7 @@ from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from django_tenants.utils import schema_context
 
+from recommendations import outbox
 from tenants.closing import close_tenant
 from tenants.connection import connection
 from tenants.keys import mint_key
@@ -41,6 +43,15 @@ def _no_network() -> Iterator[None]:
     socket.socket.connect = connect  # type: ignore[method-assign,assignment]
     yield
     socket.socket.connect = REAL_CONNECT  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _decisions_are_sent_at_once() -> Iterator[None]:
+    """A test's transaction must not be over when its decisions are noted; what happens with a
+    thread that sends them is tested with processes."""
+    with pytest.MonkeyPatch.context() as patch:  # the fixture's own: tests undo theirs
+        patch.setattr(outbox, "SENT_EVERY", timedelta(0))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,28 @@ with schema_context("real"):
 """
 
 
+WRITE_DECISIONS = """
+import django
+django.setup()
+from django_tenants.utils import schema_context
+from recommendations.feedback import write_decisions
+from recommendations.models import Decision
+with schema_context("real"):
+    write_decisions()
+    print(*Decision.objects.values_list("pk", flat=True))
+"""
+
+
+def run(script: str, environment: dict[str, str]) -> str:
+    """What the script prints, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3_000:]
+    return done.stdout
+
+
 @dataclass(frozen=True)
 class Answer:
     status: int
@@ -56,6 +78,8 @@ class RunningShop:
     var: Path
     port: int
     key: str
+    web: subprocess.Popen[bytes]
+    environment: dict[str, str]
 
     def get(self, path: str, *, host: str = HOST) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -75,6 +99,18 @@ class RunningShop:
             f"{name}={value}" for name, value in {"placement": "home", **query}.items()
         )
         return self.get(f"/api/v1/recommendations?{asked}")
+
+    def kill_web(self) -> None:
+        """The web server and its worker at once, as `kill -9` does."""
+        main = self.web.pid
+        workers = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        for pid in (main, *map(int, workers)):
+            os.kill(pid, signal.SIGKILL)
+        self.web.wait(timeout=15)
+
+    def write_decisions(self) -> set[str]:
+        """Do what the worker does every two seconds; the ids of all decisions in the tables."""
+        return set(run(WRITE_DECISIONS, self.environment).split())
 
     def kill(self, service: str) -> None:
         """As the kernel does when memory runs out: without a word."""
@@ -97,11 +133,7 @@ def running_shop() -> Iterator[RunningShop]:
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "LOG_LEVEL": "ERROR",
         }
-        made = subprocess.run(
-            [sys.executable, "-c", SET_UP],
-            cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert made.returncode == 0, made.stderr[-3_000:]
+        made = run(SET_UP, environment)
         port = free_port()
         with (var / "web.log").open("wb") as log:
             web = subprocess.Popen(
@@ -112,7 +144,7 @@ def running_shop() -> Iterator[RunningShop]:
                 ],
                 cwd=ROOT, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
-        shop = RunningShop(var, port, made.stdout.split()[-1])
+        shop = RunningShop(var, port, made.split()[-1], web, environment)
         try:
             assert eventually(lambda: is_up(shop), seconds=30), (var / "web.log").read_text()
             yield shop

@@ -20,7 +20,7 @@ from recommendations.fallbacks import Fallback
 from recommendations.feedback import buffer_key, write_decisions
 from recommendations.models import Decision, Impression, Placement, RankerVersion
 from recommendations.pipeline import last_resort
-from tenants import settled, throttling
+from tenants import settled
 from tenants.connection import connection
 from tenants.keys import revoke_key
 from tenants.models import ApiKey
@@ -260,14 +260,10 @@ def test_a_state_that_cannot_be_read_is_no_reason_to_fail(
 
 
 @pytest.fixture
-def no_valkey(api: ApiClient, settings: Any) -> Iterator[None]:
+def no_valkey(api: ApiClient, settings: Any) -> None:
     """Every address of Valkey leads to a port where nobody listens."""
     found = settings.CACHES["default"]
     settings.CACHES = {"default": {**found, "LOCATION": "redis://127.0.0.1:9/0"}}
-    settings.REDIS_URL = "redis://127.0.0.1:9/0"
-    throttling._limiter.cache_clear()
-    yield
-    throttling._limiter.cache_clear()
 
 
 def test_without_valkey_slates_are_whole_and_noted_in_the_tables(

@@ -17,6 +17,13 @@ def counted(shop: RunningShop, layer: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+def is_written(connection: psycopg.Connection, decision: str) -> bool:
+    found = connection.execute(
+        "SELECT 1 FROM real.recommendations_decision WHERE id = %s", [decision]
+    ).fetchone()
+    return found is not None
+
+
 def titles(answer: Answer) -> list[str]:
     return [item["title"] for item in answer.json()["items"]]
 
@@ -39,12 +46,10 @@ def test_slates_are_served_while_valkey_and_then_postgres_are_dead() -> None:
         assert titles(without_cache) == titles(known)
         found = launcher.addresses(shop.var)
         assert found is not None
-        with psycopg.connect(found.database_url) as connection:
-            written = connection.execute(
-                "SELECT count(*) FROM real.recommendations_decision WHERE id = %s",
-                [without_cache.json()["decision"]],
-            ).fetchone()
-        assert written == (1,), "noted in the tables, for the buffer is out"
+        decision = without_cache.json()["decision"]
+        with psycopg.connect(found.database_url, autocommit=True) as connection:
+            # In the tables, for the buffer is out.
+            assert eventually(lambda: is_written(connection, decision))
 
         shop.kill("postgres")
         with ThreadPoolExecutor(4) as pool:
@@ -60,7 +65,7 @@ def test_slates_are_served_while_valkey_and_then_postgres_are_dead() -> None:
             assert body["personalized"] is False
         assert max(answer.seconds for answer in answers) < 5
         assert counted(shop, "database") == 24
-        assert counted(shop, "decision_log") == 24
+        assert eventually(lambda: counted(shop, "decision_log") == 24)
         health = shop.get("/healthz", host="localhost")
         assert (health.status, health.json()) == (503, {"database": False, "cache": False})
 

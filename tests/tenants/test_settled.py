@@ -4,8 +4,8 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.db import OperationalError, transaction
+from django_redis import get_redis_connection
 from django_tenants.utils import schema_context
 
 from profiles.models import SignalPolicy
@@ -34,6 +34,11 @@ class Source:
         if self.out:
             raise OperationalError("The database is out.")
         return self.value
+
+
+def changed_elsewhere() -> None:
+    """Another process unsettled what is ours."""
+    get_redis_connection("default").set(module.generation_key("ours"), "another")
 
 
 def test_a_value_is_read_once_and_again_after_a_change(tenant: Tenant) -> None:
@@ -77,7 +82,7 @@ def test_within_one_request_the_generation_is_read_once(tenant: Tenant) -> None:
     source = Source()
     with one_look():
         settled("name", source)
-        cache.set(module.GENERATION, "of another process")
+        changed_elsewhere()
         assert settled("name", source) == "first"
         assert source.reads == 1
     settled("name", source)
@@ -86,7 +91,7 @@ def test_within_one_request_the_generation_is_read_once(tenant: Tenant) -> None:
 
 def test_a_change_while_reading_is_not_overlooked(tenant: Tenant) -> None:
     def read_too_early() -> str:
-        cache.set(module.GENERATION, "of a process that changed it just now")
+        changed_elsewhere()
         return "old"
 
     assert settled("name", read_too_early) == "old"
@@ -129,7 +134,7 @@ def test_a_value_is_kept_through_an_outage_of_the_database(tenant: Tenant) -> No
     settled("name", source)
     unsettle()
     settled("name", source)
-    cache.set(module.GENERATION, "another")
+    changed_elsewhere()
     source.out = True
     reads = source.reads
     assert [settled("name", source) for _ in range(3)] == ["first"] * 3

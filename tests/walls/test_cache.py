@@ -57,9 +57,7 @@ def owner_of(key: str) -> str:
     """The schema that a key belongs to. Fails for a key that names none."""
     if key.startswith(BROKER_KEYS):
         return "broker"
-    start, _, rest = key.partition(":")
-    if start == "LIMITS":  # LIMITS:LIMITER/<schema>:<key id>/…
-        start = rest.removeprefix("LIMITER/").partition(":")[0]
+    start = key.partition(":")[0]
     assert start in {"ours", "theirs", "public"}, f"{key} does not begin with its schema."
     return start
 

@@ -1,13 +1,14 @@
 """API keys: what each opens, how often, and that a revoked one opens nothing from then on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
-from tenants import keys, settled, throttling
+from tenants import keys, settled
 from tenants.errors import DomainError
 from tenants.hosts import add_host, find_tenant, remove_host
 from tenants.keys import find_key_holder, forget_key, mint_key, revoke_key
@@ -167,14 +168,6 @@ def test_the_use_of_a_key_is_noted(api: ApiClient) -> None:
 # -- Rates ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def limiter() -> Iterator[None]:
-    """Reads the store's address anew, before and after."""
-    throttling._limiter.cache_clear()
-    yield
-    throttling._limiter.cache_clear()
-
-
 def test_a_key_is_refused_beyond_its_rate_and_told_when_to_come_back(api: ApiClient) -> None:
     _, text = mint_key("busy", requests_per_minute=3)
     answers = [api.request("GET", "/api/v1/shoppers/s-1", key=text) for _ in range(5)]
@@ -198,9 +191,10 @@ def test_rates_of_two_tenants_are_counted_apart(
 
 
 def test_while_the_store_of_rates_is_out_requests_are_let_through(
-    api: ApiClient, settings: object, limiter: None, caplog: pytest.LogCaptureFixture
+    api: ApiClient, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.REDIS_URL = "redis://127.0.0.1:9/0"  # type: ignore[attr-defined]
+    found = settings.CACHES["default"]
+    settings.CACHES = {"default": {**found, "LOCATION": "redis://127.0.0.1:9/0"}}
     _, text = mint_key("busy", requests_per_minute=1)
     answers = [api.request("GET", "/api/v1/shoppers/s-1", key=text) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [404, 404, 404]

@@ -1,0 +1,85 @@
+"""Decisions on their way from this process to the buffer: several in one write, after the answer.
+
+A process that is killed without a word loses what it answered within `SENT_EVERY` and one write
+more, at most; never more than `MOST_WAITING` decisions. One that ends in an orderly way loses none.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from multiprocessing.util import Finalize
+
+from django_tenants.utils import schema_context
+
+from tenants.connection import connection
+
+logger = logging.getLogger(__name__)
+
+SENT_EVERY = timedelta(milliseconds=50)
+"""How long an entry waits for company; zero sends each at once, before the answer."""
+
+MOST_WAITING = 200
+"""With so many waiting, the one who adds another sends them all."""
+
+Entry = tuple[str, bytes]
+Send = Callable[[Sequence[bytes]], None]
+
+
+class Outbox:
+    """Entries of any schema, sent in order and in batches by `send`, which runs in their schema
+    and must not raise."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._forget()
+        # A forked process must not send what its parent will.
+        os.register_at_fork(after_in_child=self._forget)
+        # Also where the server forked this process, which `atexit` does not notice.
+        Finalize(None, self.flush, exitpriority=10)
+
+    def _forget(self) -> None:
+        self._waiting: deque[Entry] = deque()
+        self._sending = threading.Lock()
+        self._added = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, entry: bytes) -> None:
+        """Send `entry` soon, in the current schema."""
+        self._waiting.append((connection.schema_name, entry))
+        if not SENT_EVERY or len(self._waiting) >= MOST_WAITING:
+            self.flush()
+            return
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+            self._thread.start()
+        self._added.set()
+
+    def flush(self) -> None:
+        """Send what waits, now; returns when it is sent, by whomever."""
+        with self._sending:
+            by_schema: dict[str, list[bytes]] = {}
+            while self._waiting:
+                schema, entry = self._waiting.popleft()
+                by_schema.setdefault(schema, []).append(entry)
+            for schema, entries in by_schema.items():
+                if schema == connection.schema_name:
+                    self._send(entries)
+                else:
+                    with schema_context(schema):
+                        self._send(entries)
+
+    def _run(self) -> None:
+        while True:
+            self._added.wait()
+            self._added.clear()
+            time.sleep(SENT_EVERY.total_seconds())
+            try:
+                self.flush()
+            except Exception:
+                logger.exception("Decisions could not be sent")
+            finally:
+                connection.close()  # used only where the buffer is out; the pool takes it back
