@@ -6,6 +6,7 @@ from catalog.embedding import EmbedderUnavailable, embed_items, embedder
 from catalog.importing import run_import
 from catalog.models import FeedImport, Item
 from catalog.quality.refresh import check_catalog, check_changed
+from catalog.quality.vocabulary import check_vocabulary
 from catalog.search.indexing import update_index
 from catalog.search.storage import IndexBusy
 from tenants.tasks import current_schema, tenant_task
@@ -13,6 +14,8 @@ from tenants.tasks import current_schema, tenant_task
 logger = logging.getLogger(__name__)
 
 EMBED_BATCH = 256
+MANY = 100
+"""Changes of as many items as this may have changed the words of the whole catalog."""
 
 
 @tenant_task
@@ -54,13 +57,15 @@ def embed_changed_items() -> None:
 @tenant_task
 def check_changed_items() -> None:
     """Judge the items that changed since they were judged. Safe to run twice, or beside itself."""
-    check_changed()
+    if check_changed() >= MANY:
+        check_vocabulary()
 
 
 @tenant_task
 def check_whole_catalog() -> None:
     """Judge every item anew: usual prices moved, and time has passed. Safe to run twice."""
     check_catalog()
+    check_vocabulary()
 
 
 @tenant_task
