@@ -1,19 +1,19 @@
 """One training run: events in, a ranker version out, live only if it is no worse."""
 
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import Case, FloatField, QuerySet, Value, When
-from django.db.models.functions import Extract
+from django.db.models import BigIntegerField, Case, QuerySet, Value, When
+from django.db.models.functions import Cast, Extract, Floor
 from scipy import sparse
 
 from catalog.models import EMBEDDING_DIMENSIONS
 from profiles.consent import permitted_events
 from profiles.models import Event, Purpose
 from profiles.signals import HISTORY_KINDS
+from recommendations.copying import copied_integers
 from recommendations.models import ItemComplements, ItemFacts, ItemNeighbors, RankerVersion
 from recommendations.promotion import promote
 from recommendations.training.blend import Vectors
@@ -26,7 +26,6 @@ from recommendations.training.recipe import Recipe, TrainingParams
 from tenants.settled import unsettle
 
 KINDS = tuple(sorted(map(str, HISTORY_KINDS)))
-READ_BATCH = 50_000
 MAX_CONTENT_ITEMS = 50_000
 """The weight of content is learned up to here; in a larger catalog it stays what it is."""
 
@@ -85,23 +84,24 @@ def train(now: datetime, *, params: TrainingParams | None = None) -> RankerVersi
 
 
 def read_log(until: datetime, *, since: datetime | None = None) -> InteractionLog:
-    """The events that may train a ranker: of shoppers who grant personalization, before `until`."""
+    """The events that may train a ranker: of shoppers who grant personalization, before `until`.
+
+    By binary COPY: 50 bytes an event on the way, 32 in the log.
+    """
     events: QuerySet[Event] = permitted_events(Purpose.PERSONALIZATION)
     if since is not None:
         events = events.filter(occurred_at__gte=since)
-    rows = events.filter(kind__in=KINDS, item__isnull=False, occurred_at__lt=until).annotate(
-        kind_index=Case(
-            *(When(kind=kind, then=Value(index)) for index, kind in enumerate(KINDS)),
+    wanted = events.filter(kind__in=KINDS, item__isnull=False, occurred_at__lt=until).order_by()
+    rows = wanted.values_list(
+        Cast("shopper_id", BigIntegerField()),
+        Cast("item_id", BigIntegerField()),
+        Cast(Floor(Extract("occurred_at", "epoch")), BigIntegerField()),
+        Cast(
+            Case(*(When(kind=kind, then=Value(index)) for index, kind in enumerate(KINDS))),
+            BigIntegerField(),
         ),
-        at=Extract("occurred_at", "epoch", output_field=FloatField()),
     )
-    columns: list[list[np.ndarray]] = [[], [], [], []]
-    for batch in _batches(rows.order_by().values_list("shopper_id", "item_id", "at", "kind_index")):
-        for column, values in zip(columns, np.array(batch, dtype=np.float64).T, strict=True):
-            column.append(values.astype(np.int64))
-    shopper, item, at, kind = (
-        np.concatenate(column) if column else np.zeros(0, dtype=np.int64) for column in columns
-    )
+    shopper, item, at, kind = copied_integers(rows, columns=4)
     return InteractionLog.from_ids(shopper=shopper, item=item, at=at, kind=kind, kinds=KINDS)
 
 
@@ -164,17 +164,6 @@ def store_facts(log: InteractionLog, now: datetime) -> int:
         ItemFacts.objects.exclude(computed_at=now).delete()
     unsettle()  # the lists of what sells
     return len(log.item_ids)
-
-
-def _batches(rows: QuerySet[Event, tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-    batch: list[tuple[int, ...]] = []
-    for row in rows.iterator(chunk_size=READ_BATCH):
-        batch.append(row)
-        if len(batch) == READ_BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _keep(

@@ -191,7 +191,7 @@ def choose_recipe(
     cells = max(params.max_cells // max(len(log.item_ids), 1), 1)
     sample = holdout.sample(min(params.max_shoppers, cells), seed=params.seed)
     trial = Trial(log, sample, params, content=content)
-    ways = neighbor_recipes(len(log.item_ids), params)
+    ways = neighbor_recipes(start.neighbors)
     recipe = _best_of(trial, start, [replace(start, neighbors=way) for way in ways], BOTH)
     for _ in range(ROUNDS):
         before = recipe

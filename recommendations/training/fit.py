@@ -10,7 +10,6 @@ from recommendations.training.baskets import baskets_of
 from recommendations.training.blend import Vectors, choose_recipe
 from recommendations.training.complements import learn_complements
 from recommendations.training.holdout import Quality, hold_out, measure
-from recommendations.training.knobs import affordable
 from recommendations.training.log import InteractionLog
 from recommendations.training.ranker import Ranker, learn
 from recommendations.training.recipe import Recipe, TrainingParams
@@ -55,8 +54,7 @@ def fit(
     log = log.before(now)
     split_at = validation_split(log, now=now, params=params)
     holdout = hold_out(log, split_at=split_at, until=now, target_kinds=params.target_kinds)
-    start = affordable(start or Recipe(), len(log.item_ids), params)
-    recipe = choose_recipe(log, holdout, params, start=start, content=content)
+    recipe = choose_recipe(log, holdout, params, start=start or Recipe(), content=content)
     return FittedRanker(
         ranker=learn(log, recipe, now=now, keep=params.keep, seed=params.seed),
         complements=learn_complements(
@@ -81,7 +79,6 @@ def evaluate_on_split(
     holdout = hold_out(
         log, split_at=split_at, until=until, target_kinds=params.target_kinds
     ).sample(params.max_measured, seed=params.seed)
-    recipe = affordable(recipe, len(log.item_ids), params)
     ranker = learn(log, recipe, now=split_at, keep=params.keep, seed=params.seed)
     return measure(ranker, holdout, k=params.k, max_cells=params.max_cells)
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from recommendations.scoring import CONSIDERED_KINDS, KIND_WEIGHTS, OWNED_KINDS, BlendName
 from recommendations.training.neighbors import NeighborRecipe
-from recommendations.training.recipe import Recipe, TrainingParams
+from recommendations.training.recipe import Recipe
 
 Lists = tuple[BlendName, ...]
 HOME: Lists = ("home",)
@@ -29,22 +29,18 @@ class Knob:
     turn: Callable[[Recipe, float], Recipe]
 
 
-def neighbor_recipes(items: int, params: TrainingParams) -> list[NeighborRecipe]:
-    """The ways of learning neighbors that are tried for so many items."""
-    counted = [
-        NeighborRecipe(method="cooccurrence", window=0),
-        NeighborRecipe(method="cooccurrence", window=5),
-    ]
-    if items > params.max_ease_items:
-        return counted
-    return [NeighborRecipe(ridge=300.0), NeighborRecipe(ridge=50.0), *counted]
-
-
-def affordable(recipe: Recipe, items: int, params: TrainingParams) -> Recipe:
-    """The recipe, without ease where the catalog has outgrown it."""
-    if recipe.neighbors.method == "ease" and items > params.max_ease_items:
-        return replace(recipe, neighbors=neighbor_recipes(items, params)[0])
-    return recipe
+def neighbor_recipes(start: NeighborRecipe) -> Iterator[NeighborRecipe]:
+    """The ways of learning neighbors that are tried: `start` with one setting turned."""
+    for damping in (0.3, 0.6, 0.8):
+        yield replace(start, damping=damping)
+    for evenness in (0.0, 0.3, 1.0):
+        yield replace(start, evenness=evenness)
+    for half_life_days in (60.0, 120.0, 360.0):
+        yield replace(start, half_life_days=half_life_days)
+    for decay in (0.5, 1.0):
+        yield replace(start, decay=decay)
+    for backward in (0.3, 0.7, 1.0):
+        yield replace(start, backward=backward)
 
 
 def knobs(kinds: Collection[str]) -> Iterator[Knob]:

@@ -1,7 +1,7 @@
 """What does training choose: the settings of one ranker, and the bounds of the search for them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self, get_args
 
 from recommendations.scoring import Blend, BlendName, ScoringParams
@@ -32,10 +32,16 @@ class Recipe:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
-        """Raises TypeError or KeyError when the dictionary is not one of `as_json`."""
+        """Raises TypeError or KeyError when the dictionary is not one of `as_json`.
+
+        Of neighbors that an earlier release learned in another way, what is still known holds.
+        """
+        known = {field.name for field in fields(NeighborRecipe)}
         scoring = plain["scoring"]
         return cls(
-            neighbors=NeighborRecipe(**plain["neighbors"]),
+            neighbors=NeighborRecipe(
+                **{name: value for name, value in plain["neighbors"].items() if name in known}
+            ),
             momentum=plain["momentum"],
             repeat_power=plain["repeat_power"],
             scoring=ScoringParams(
@@ -52,8 +58,7 @@ class TrainingParams:
     """The bounds of one training run.
 
     An item has at most `keep` neighbors and `keep_complements` complements; `k` is the length of
-    the lists that quality is measured on. Ease is not tried above `max_ease_items` (at 6,000
-    items about 15 s of one core and 0.6 GB). At most `max_shoppers` held-out shoppers, and
+    the lists that quality is measured on. At most `max_shoppers` held-out shoppers, and
     `max_cells` scores at a time, are used to choose; below `min_shoppers` nothing is chosen and
     the defaults hold. At most `max_measured` held-out shoppers are used to measure.
     """
@@ -63,7 +68,6 @@ class TrainingParams:
     k: int = 20
     holdout_days: float = 28.0
     target_kinds: tuple[str, ...] = ("purchase",)
-    max_ease_items: int = 6_000
     max_shoppers: int = 1_000
     min_shoppers: int = 30
     max_measured: int = 5_000

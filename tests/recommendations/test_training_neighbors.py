@@ -1,41 +1,104 @@
-"""Neighbors: what each way of learning them finds in logs whose answers are known."""
+"""Neighbors: what counting finds in logs whose answers are known."""
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import sparse
 
+from recommendations.training.counting import Kernel, count_blocks, count_pairs
 from recommendations.training.neighbors import (
-    MAX_VISIT_ITEMS,
     NeighborRecipe,
-    interactions,
+    damped,
     learn_neighbors,
+    log_sequences,
     strongest,
+    weigh,
     with_momentum,
 )
+from recommendations.training.sequences import Sequences, in_order
 from tests.recommendations.logs import at_day, log_of_courses, log_of_tastes, make_log
 
 NOW = at_day(90)
-EASE = NeighborRecipe(method="ease", ridge=20.0)
-IN_VISITS = NeighborRecipe(method="cooccurrence", window=0)
-IN_ORDER = NeighborRecipe(method="cooccurrence", window=5)
+EVEN = NeighborRecipe(evenness=1.0)
+
+EVENTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(0, 6)), max_size=40)
 
 
-def test_ease_is_its_closed_form_without_the_negative_weights() -> None:
-    log = log_of_tastes(repeats=False)
-    taken = interactions(log).toarray()
-    inverse = np.linalg.inv(taken.T @ taken + 20.0 * np.eye(taken.shape[1]))
-    expected = np.maximum(-inverse / np.diag(inverse), 0.0)
-    np.fill_diagonal(expected, 0.0)
-
-    learned = learn_neighbors(log, EASE, now=NOW, keep=len(expected), seed=1)
-    np.testing.assert_allclose(learned.toarray(), expected, atol=1e-6)
-
-    few = learn_neighbors(log, EASE, now=NOW, keep=5, seed=1).toarray()
-    assert ((few > 0).sum(axis=1) <= 5).all()
-    np.testing.assert_allclose(few.max(axis=1), expected.max(axis=1), atol=1e-6)
+def sequences_of(events: list[tuple[int, int, int]], *, weight: float = 1.0) -> Sequences:
+    columns = np.array(events, dtype=np.int64).reshape(-1, 3).T
+    return in_order(
+        columns[0],
+        columns[1],
+        columns[2],
+        shoppers=5,
+        items=6,
+        seed=3,
+        weight=np.full(len(events), weight, dtype=np.float32),
+    )
 
 
-@pytest.mark.parametrize("recipe", [EASE, IN_ORDER], ids=["ease", "in order"])
+@settings(max_examples=60, deadline=None)
+@given(EVENTS, st.integers(1, 5), st.sampled_from([0.0, 0.5, 1.0]))
+def test_pairs_are_counted_as_if_one_by_one(
+    events: list[tuple[int, int, int]], reach: int, decay: float
+) -> None:
+    kernel = Kernel(reach=reach, decay=decay, backward=0.5)
+    sequences = sequences_of(events, weight=0.5)
+    expected = np.zeros((6, 6))
+    for shopper in range(5):
+        items = sequences.item[sequences.starts[shopper] : sequences.starts[shopper + 1]].tolist()
+        for first, earlier in enumerate(items):
+            for apart, later in enumerate(items[first + 1 : first + 1 + reach], start=1):
+                if earlier != later:
+                    expected[earlier, later] += 0.25 * apart**-decay
+                    expected[later, earlier] += 0.25 * 0.5 * apart**-decay
+    np.testing.assert_allclose(count_pairs(sequences, kernel).toarray(), expected, atol=1e-12)
+    blocks = [block for _, block in count_blocks(sequences, kernel, block_pairs=1)]
+    if blocks:
+        np.testing.assert_allclose(sparse.vstack(blocks).toarray(), expected, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(EVENTS, st.randoms(use_true_random=False))
+def test_the_order_of_the_log_does_not_change_the_sequences(
+    events: list[tuple[int, int, int]], random: object
+) -> None:
+    shuffled = list(events)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    first, again = sequences_of(events), sequences_of(shuffled)
+    assert first.item.tolist() == again.item.tolist()
+    assert first.starts.tolist() == again.starts.tolist()
+    assert len(first) == len(set(events))
+
+
+def test_what_shares_a_moment_has_another_order_for_each_shopper_and_seed() -> None:
+    shopper, item = np.repeat(np.arange(40), 20), np.tile(np.arange(20), 40)
+    at = np.zeros(800, dtype=np.int64)
+    orders = {
+        seed: in_order(shopper, item, at, shoppers=40, items=20, seed=seed).item.reshape(40, 20)
+        for seed in (1, 2)
+    }
+    assert len({tuple(row) for row in orders[1].tolist()}) == 40
+    assert (orders[1] == orders[2]).mean() < 0.15
+    # Each item comes first about as often as any other.
+    positions = np.argsort(orders[1], axis=1).mean(axis=0)
+    assert np.abs(positions - 9.5).max() < 4
+
+
+def test_times_too_far_apart_for_one_sort_key_are_ordered_too() -> None:
+    sequences = in_order(
+        np.array([1, 0, 1]),
+        np.array([0, 1, 2]),
+        np.array([2**61, 5, -(2**61)]),
+        shoppers=2,
+        items=3,
+        seed=1,
+    )
+    assert sequences.item.tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize("recipe", [EVEN, NeighborRecipe(decay=0.0, evenness=0.0)])
 def test_items_of_one_taste_are_neighbors(recipe: NeighborRecipe) -> None:
     log = log_of_tastes(repeats=False)
     pool = learn_neighbors(log, recipe, now=NOW, keep=40, seed=1)
@@ -45,10 +108,9 @@ def test_items_of_one_taste_are_neighbors(recipe: NeighborRecipe) -> None:
     assert (row % 4 == column % 4).mean() > 0.99
 
 
-@pytest.mark.parametrize("recipe", [EASE, IN_VISITS, IN_ORDER])
-def test_no_item_is_its_own_neighbor_and_no_weight_is_negative(recipe: NeighborRecipe) -> None:
+def test_no_item_is_its_own_neighbor_and_no_weight_is_negative() -> None:
     log = make_log([(shopper, item, 1.0, "purchase") for shopper in range(9) for item in range(6)])
-    learned = learn_neighbors(log, recipe, now=NOW, keep=6, seed=1)
+    learned = learn_neighbors(log, NeighborRecipe(), now=NOW, keep=6, seed=1)
     assert learned.nnz > 0
     assert (learned.data > 0).all()
     assert not learned.diagonal().any()
@@ -56,7 +118,7 @@ def test_no_item_is_its_own_neighbor_and_no_weight_is_negative(recipe: NeighborR
 
 def test_order_tells_the_next_lesson_from_the_one_before() -> None:
     log = log_of_courses()
-    pool = learn_neighbors(log, IN_ORDER, now=NOW, keep=40, seed=1)
+    pool = learn_neighbors(log, NeighborRecipe(backward=0.5), now=NOW, keep=40, seed=1)
     learned = with_momentum(pool, np.ones(len(log.item_ids)), keep=10)
     for lesson in range(20, 100):
         row = slice(learned.indptr[lesson], learned.indptr[lesson + 1])
@@ -64,46 +126,34 @@ def test_order_tells_the_next_lesson_from_the_one_before() -> None:
         assert learned[lesson, lesson + 1] > 1.5 * learned[lesson, lesson - 1] > 0
 
 
-def test_a_basket_has_no_order_and_older_baskets_count_less() -> None:
+def test_older_baskets_count_less_and_a_view_less_than_a_purchase() -> None:
     log = make_log(
         [
             *[(1, item, 0.0, "purchase") for item in (1, 2)],
             *[(2, item, 89.0, "purchase") for item in (1, 3)],
+            *[(3, item, 89.0, "view") for item in (1, 4)],
+            (4, 1, 89.0, "search"),
         ]
     )
-    learned = learn_neighbors(log, IN_VISITS, now=NOW, keep=5, seed=1).toarray()
-    np.testing.assert_allclose(learned, learned.T, rtol=1e-6)
-    assert learned[0, 2] > learned[0, 1] > 0
+    recipe = NeighborRecipe(backward=1.0, damping=0.0, half_life_days=30.0)
+    learned = learn_neighbors(log, recipe, now=NOW, keep=5, seed=1).toarray()
+    assert learned[0, 2] > learned[0, 3] > 0
+    assert learned[0, 1] == pytest.approx(learned[0, 2] * 2 ** (-89 / 30), rel=1e-5)
+    assert learned[0, 3] == pytest.approx(learned[0, 2] * 0.3**2, rel=1e-5)
+    sequences = log_sequences(log, half_life_days=30.0, now=NOW, seed=1)
+    assert len(sequences) == len(log) - 1  # a search ranks nothing
 
 
-def test_a_view_ties_items_less_than_a_purchase() -> None:
-    log = make_log(
-        [
-            *[(1, item, 10.0, "purchase") for item in (1, 2)],
-            *[(2, item, 10.0, "view") for item in (1, 3)],
-        ]
+def test_popular_items_are_damped_and_rows_made_even() -> None:
+    counts = sparse.csr_matrix(np.array([[0.0, 8.0, 2.0], [4.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    factor = damped(np.array([1.0, 5.0, 0.0]), 1.0)
+    np.testing.assert_allclose(factor, [1 / 4, 1 / 8, 1 / 3])
+    np.testing.assert_allclose(
+        weigh(counts, factor, evenness=0.0).toarray(),
+        [[0.0, 1.0, 2 / 3], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
     )
-    taken = interactions(log).toarray()
-    np.testing.assert_allclose(taken, [[1.0, 1.0, 0.0], [0.3, 0.0, 0.3]])
-    learned = learn_neighbors(log, EASE, now=NOW, keep=5, seed=1).toarray()
-    assert learned[0, 1] > learned[0, 2] > 0
-
-
-def test_what_a_shopper_did_best_with_an_item_counts_once() -> None:
-    log = make_log(
-        [(1, 1, day, kind) for day in (1.0, 2.0, 3.0) for kind in ("view", "purchase", "search")]
-    )
-    assert interactions(log).toarray().tolist() == [[1.0]]
-
-
-def test_a_wholesale_basket_is_sampled_the_same_way_each_time() -> None:
-    log = make_log([(1, item, 10.0, "purchase") for item in range(3 * MAX_VISIT_ITEMS)])
-    first = learn_neighbors(log, IN_VISITS, now=NOW, keep=1_000, seed=1)
-    again = learn_neighbors(log, IN_VISITS, now=NOW, keep=1_000, seed=1)
-    other = learn_neighbors(log, IN_VISITS, now=NOW, keep=1_000, seed=2)
-    assert (np.diff(first.indptr) > 0).sum() == MAX_VISIT_ITEMS
-    assert (first != again).nnz == 0
-    assert (first != other).nnz > 0
+    even = weigh(counts, np.array([1.0, 1.0, 1.0]), evenness=1.0).toarray()
+    np.testing.assert_allclose(even, [[0.0, 1.0, 0.25], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 
 def test_the_strongest_of_a_row_come_first_and_ties_go_to_the_lower_column() -> None:

@@ -1,0 +1,60 @@
+"""Millions of rows out of the database as arrays of integers, by COPY in binary."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from django.db import connection
+from django.db.models import QuerySet
+
+IntArray = npt.NDArray[np.int64]
+
+HEADER, TRAILER = 19, 2
+"""Bytes before the first row and after the last: the binary format of PostgreSQL's COPY."""
+CHUNK = 1 << 24
+"""Bytes turned into integers at a time."""
+
+
+def copied_integers(rows: QuerySet[Any, Any], *, columns: int) -> list[IntArray]:
+    """One array a column of a query whose columns are all bigint and never null.
+
+    Raises ValueError when a row is not so many such columns.
+    """
+    fields = [("columns", ">i2")]
+    for column in range(columns):
+        fields += [(f"length{column}", ">i4"), (f"value{column}", ">i8")]
+    layout = np.dtype(fields)
+    parts: list[list[IntArray]] = [[np.zeros(0, dtype=np.int64)] for _ in range(columns)]
+    for chunk in _chunks(rows):
+        if len(chunk) % layout.itemsize:
+            raise ValueError("The query has other columns than asked for, or an empty value.")
+        table = np.frombuffer(chunk, dtype=layout)
+        if len(table) and not (table["columns"] == columns).all():
+            raise ValueError("The query has other columns than asked for.")
+        for column, part in enumerate(parts):
+            if not (table[f"length{column}"] == 8).all():
+                raise ValueError("The query has a column that is not a bigint.")
+            part.append(table[f"value{column}"].astype(np.int64))
+    return [np.concatenate(part) for part in parts]
+
+
+def _chunks(rows: QuerySet[Any, Any]) -> Iterator[bytes]:
+    """The rows of a query in COPY's binary format, whole rows at a time, without frame."""
+    query, params = rows.query.sql_with_params()
+    buffer = bytearray()
+    first = True
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", params) as copy,
+    ):
+        for data in copy:
+            buffer += data
+            if first:
+                del buffer[:HEADER]
+                first = False
+            if len(buffer) >= CHUNK:
+                yield bytes(buffer)
+                buffer.clear()
+    del buffer[len(buffer) - TRAILER :]
+    yield bytes(buffer)
