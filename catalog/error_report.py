@@ -38,7 +38,7 @@ def error_report(feed_import_id: int, *, schema: str) -> Iterator[str]:
     while batch := _read_batch(feed_import_id, after=last, schema=schema):
         last = batch[-1].pk
         for error in batch:
-            writer.writerow(_inert([getattr(error, column) for column in COLUMNS]))
+            writer.writerow(inert([getattr(error, column) for column in COLUMNS]))
             yield line.text
 
 
@@ -48,6 +48,7 @@ def _read_batch(feed_import_id: int, *, after: int, schema: str) -> list[FeedRow
         return list(errors.order_by("pk")[:BATCH])
 
 
-def _inert(cells: Sequence[object]) -> list[str]:
+def inert(cells: Sequence[object]) -> list[str]:
+    """The cells as texts that no spreadsheet runs."""
     texts = [str(cell) for cell in cells]
     return [f"'{text}" if text.startswith(RUNNABLE) else text for text in texts]

@@ -12,6 +12,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 from pgvector.django import HalfVectorField, HnswIndex
 
+import catalog.search_models  # noqa: F401  # where Django looks for models
 from catalog.quality.checks import STALE_STOCK
 from catalog.quality.policy import points_of, quality_policy
 from tenants.settled import unsettle

@@ -22,6 +22,22 @@ app.conf.beat_schedule = {
         **every_tenant("recommendations.tasks.write_buffered_decisions"),
         "schedule": 2.0,
     },
+    "write-buffered-searches": {
+        **every_tenant("recommendations.tasks.write_buffered_searches"),
+        "schedule": 2.0,
+    },
+    "refresh-search-words": {
+        **every_tenant("recommendations.tasks.refresh_search_words"),
+        "schedule": 60.0,
+    },
+    "refresh-search-statistics": {
+        **every_tenant("recommendations.tasks.refresh_search_statistics"),
+        "schedule": crontab(minute="25"),
+    },
+    "delete-expired-searches": {
+        **every_tenant("recommendations.tasks.delete_expired_searches"),
+        "schedule": crontab(hour="4", minute="25"),
+    },
     "embed-changed-items": {
         **every_tenant("catalog.tasks.embed_changed_items"),
         "schedule": 30.0,

@@ -42,6 +42,10 @@ SIDEBAR: dict[str, tuple[Page, ...]] = {
         Page("recommendations.merchandisingrule", "Rules", "rule"),
         Page("recommendations.rankerversion", "Ranker versions", "model_training"),
     ),
+    "Search": (
+        Page("recommendations.search", "Searches", "search"),
+        Page("catalog.searchsynonym", "Synonyms", "sync_alt"),
+    ),
     "Platform": (
         Page("tenants.staffuser", "Staff", "badge"),
         Page("tenants.apikey", "API keys", "key"),

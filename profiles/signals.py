@@ -25,6 +25,7 @@ class SignalKind(StrEnum):
     POPULAR = "popular"
     TRENDING = "trending"
     RULE = "rule"
+    QUERY = "query"
 
 
 HISTORY_KINDS = frozenset(

@@ -14,6 +14,7 @@ from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
 )
 
+import recommendations.search_admin  # noqa: F401  # registers itself
 from catalog.models import Item
 from profiles.finding import find_item_ids
 from recommendations.decision_search import find_decisions

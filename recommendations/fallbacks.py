@@ -16,7 +16,7 @@ FALLBACKS = Counter(
 
 
 class Fallback(StrEnum):
-    """What a slate was made without. Values are API."""
+    """What a slate, or a search, was made without. Values are API."""
 
     PAGE = "page_items"
     SHOPPER = "shopper_state"
@@ -25,6 +25,11 @@ class Fallback(StrEnum):
     RANKING = "ranking"
     DATABASE = "database"
     DECISION_LOG = "decision_log"
+    UNDERSTANDING = "understanding"
+    SEARCH = "search"
+    PERSONAL_ORDER = "personal_order"
+    SUGGESTIONS = "suggestions"
+    SEARCH_LOG = "search_log"
 
 
 def note_fallback(layer: Fallback) -> None:

@@ -20,6 +20,7 @@ GENERATORS: Mapping[str, str] = {
     "trend": "popular these days",
     "trend_now": "popular these hours",
     "rule": "your rule",
+    "relevance": "suits what was searched for",
 }
 """Every generator and what its contributions say of the item."""
 
@@ -37,11 +38,12 @@ DEEDS: Mapping[str, str] = {
     "popular": "What all shoppers choose",
     "trending": "What shoppers choose these days",
     "rule": "Rule",
+    "query": "What was searched for",
 }
 """How a signal of each kind begins in words."""
 
 
-OF_ALL_SHOPPERS = frozenset({"popular", "trending"})
+WITHOUT_AN_ITEM = frozenset({"popular", "trending", "query"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ def _draw_segments(contributions: Iterable[ContributionView], scale: _Scale) -> 
 def signal_in_words(signal: Mapping[str, Any]) -> str:
     """Such as “Bought Oak table twice, last on 3 May 2025”."""
     kind = signal["kind"]
-    if kind in OF_ALL_SHOPPERS:
+    if kind in WITHOUT_AN_ITEM:
         return DEEDS[kind]
     about = signal.get("name") or signal.get("title") or signal.get("item") or ""
     deed = DEEDS.get(kind, kind.replace("_", " ").capitalize())

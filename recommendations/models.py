@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+import recommendations.search_models  # noqa: F401  # where Django looks for models
 from catalog.models import Item
 from profiles.models import Shopper
 from recommendations.rule_models import (

@@ -5,6 +5,7 @@ import logging
 from django.utils import timezone
 
 from recommendations import feedback, training_run, trending
+from recommendations.searching import log, words
 from tenants.tasks import tenant_task
 
 logger = logging.getLogger(__name__)
@@ -40,3 +41,33 @@ def train_ranker() -> None:
     """Nightly. A second run at once trains another version, which is then no worse."""
     version = training_run.train(timezone.now())
     logger.info("Trained %s: %s. %s", version, version.status, version.note)
+
+
+@tenant_task
+def write_buffered_searches() -> None:
+    """Every two seconds. Safe to run twice, or beside itself."""
+    if written := log.write_searches():
+        logger.info("Wrote %d searches", written)
+
+
+@tenant_task
+def delete_expired_searches() -> None:
+    """Nightly. Safe to run twice: the second run finds nothing."""
+    logger.info("Deleted %d expired searches", log.delete_expired(timezone.now()))
+
+
+@tenant_task
+def refresh_search_words() -> None:
+    """Every minute: what search understands and suggests, if items changed. Safe to run twice."""
+    phrases = words.refresh_search_words(timezone.now())
+    if phrases is not None:
+        logger.info("Search suggests %d phrases", phrases)
+
+
+@tenant_task
+def refresh_search_statistics() -> None:
+    """Every hour: popular queries, and what shoppers did with results. Safe to run twice."""
+    now = timezone.now()
+    clicked = words.refresh_clicks(now)
+    phrases = words.refresh_search_words(now, anyway=True)
+    logger.info("Counted clicks of %d searches; %s phrases", clicked, phrases)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from catalog.models import FeedImport, FeedRowError
+from catalog.search_models import SearchSynonym
 from profiles.models import (
     Consent,
     ConsentChange,
@@ -30,6 +31,7 @@ from recommendations.models import (
     RankerVersion,
     Segment,
 )
+from recommendations.search_models import Search
 from tenants.keys import mint_key
 from tenants.models import StaffUser, Tenant
 from tenants.tasks import current_schema
@@ -163,6 +165,16 @@ def one_of_each(marker: str = "ours") -> dict[type[Model], Model]:
         ),
         ItemFacts.objects.create(item=item, popularity=0.5),
         Impression.objects.create(decision=decision, item=item, position=0, score=0.3),
+        SearchSynonym.objects.create(words=f"{marker} words", alternatives=["others"]),
+        Search.objects.create(
+            searched_at=now,
+            text=f"{marker} query",
+            folded=f"{marker} query".lower(),
+            shopper=shopper,
+            results=0,
+            sort="relevance",
+            latency_ms=4,
+        ),
     )
     return {type(row): row for row in rows}
 

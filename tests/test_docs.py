@@ -11,6 +11,7 @@ from django.core.management import get_commands
 from django.urls import URLPattern, URLResolver
 
 from catalog.embedding import EMBEDDERS
+from catalog.search.values import Fallback as SearchFallback
 from config.celery import app as celery_app
 from config.urls import api
 from profiles.contract import EventInput, _Event
@@ -116,7 +117,7 @@ def test_every_address_of_the_api_is_documented_with_its_scope_and_no_other() ->
     [
         ("### Event kinds", set(EventKind.values)),
         ("### Signal kinds", {str(kind) for kind in SignalKind}),
-        ("### Fallbacks", {str(layer) for layer in Fallback}),
+        ("### Fallbacks", {str(layer) for layer in (*Fallback, *SearchFallback)}),
         ("### Purposes", set(Purpose.values)),
         ("## Scopes", set(Scope.values)),
     ],

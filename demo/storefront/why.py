@@ -24,6 +24,7 @@ BECAUSE: Mapping[str, str] = {
     "trend": "popular these days",
     "trend_now": "popular these hours",
     "rule": "featured by the shop",
+    "relevance": "it suits what you searched for",
 }
 """Every generator, and what its contributions say of the item."""
 
@@ -40,6 +41,7 @@ DEEDS: Mapping[str, str] = {
     "popular": "What everybody here chooses",
     "trending": "What everybody chooses this week",
     "rule": "The shop's rule {about}",
+    "query": "What you searched for",
 }
 """Every kind of signal, and what the shopper did."""
 

@@ -88,4 +88,4 @@ def test_an_item_without_a_ledger_and_an_empty_slate_can_be_drawn() -> None:
 
 def test_every_kind_of_signal_and_every_generator_has_words_and_a_color() -> None:
     assert set(DEEDS) == set(map(str, SignalKind))
-    assert set(GENERATORS) == set(WORDS)
+    assert set(GENERATORS) == {*WORDS, "relevance"}, "of a search no reason is given"

@@ -23,6 +23,7 @@ from catalog.models import (
     Review,
 )
 from catalog.quality.models import ItemQuality, PriceRange, QualityIssue, QualityPolicy
+from catalog.search_models import SearchPhrase, SearchVocabulary
 from profiles.ingest import record_events
 from profiles.models import Identity, Shopper
 from recommendations.models import Decision, Placement, RankerVersion
@@ -89,6 +90,12 @@ def plant(tenant: Tenant, *, first_id: int) -> Planted:
             vector=[1.0] + [0.0] * (EMBEDDING_DIMENSIONS - 1),
         )
         rows |= _catalog_rows(item, marker)
+        rows[SearchPhrase] = SearchPhrase.objects.create(
+            kind="brand", text=f"{marker} phrase", folded=f"{marker} phrase".lower()
+        )
+        rows[SearchVocabulary] = SearchVocabulary.objects.create(
+            terms=[["attributes.color", f"{marker} color", 1, 1.0]], currencies=["EUR"]
+        )
         record_events(
             [
                 {

@@ -68,6 +68,10 @@ CALLS: dict[tuple[str, str], Callable[[Planted], Sent]] = {
         "QUERY_STRING": f"placement={about.marker}-home&shopper={about.shopper}"
     },
     ("GET", "api/v1/recommendations/<uuid:decision>/why"): lambda _: {},
+    ("GET", "api/v1/search"): lambda about: {
+        "QUERY_STRING": f"q={about.marker}&shopper={about.shopper}&filter=-color:{about.marker}"
+    },
+    ("GET", "api/v1/search/suggestions"): lambda about: {"QUERY_STRING": f"q={about.marker}"},
 }  # fmt: skip
 """How each operation of the API is called about one tenant's rows."""
 
@@ -159,6 +163,8 @@ def test_another_tenants_ids_mean_nothing_here(planted: Pair, operation: tuple[s
         ("PUT", "api/v1/shoppers/<str:shopper>"): 200,  # a shopper of our own comes to be
         ("PUT", "api/v1/shoppers/<str:shopper>/consents"): 200,
         ("GET", "api/v1/recommendations"): 400,  # unknown placement
+        ("GET", "api/v1/search"): 200,  # nothing is found
+        ("GET", "api/v1/search/suggestions"): 200,  # nothing is suggested
     }
     assert status == expected.get(operation, 404), text
     assert without(text, theirs).count(theirs.marker) == 0, text
@@ -173,7 +179,8 @@ def without(text: str, planted: Planted) -> str:
     """The text without the ids that were sent: an answer may repeat those."""
     for sent in (planted.shopper, planted.item, planted.decision, f"{planted.marker}-home"):
         text = text.replace(sent, "")
-    return text
+    # A search says what it searched for.
+    return re.sub(rf'"(query|searched)":"{planted.marker}"', "", text)
 
 
 def test_a_slate_knows_only_the_tenants_own_items(planted: Pair) -> None:
