@@ -66,9 +66,14 @@ app.conf.beat_schedule = {
         **every_tenant("recommendations.tasks.refresh_trending"),
         "schedule": crontab(minute="*/3"),
     },
+    "measure-staleness": {
+        **every_tenant("recommendations.tasks.measure_staleness"),
+        "schedule": 60.0,
+    },
     "train-ranker": {
         **every_tenant("recommendations.tasks.train_ranker"),
-        "schedule": crontab(hour="3", minute="10"),
+        # A turn for each tenant between one and five; until six those are taken that were missed.
+        "schedule": crontab(hour="1-6", minute="*/10"),
     },
     "delete-expired-decisions": {
         **every_tenant("recommendations.tasks.delete_expired_decisions"),

@@ -4,6 +4,7 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django_prometheus.exports import ExportToDjangoView
 
+import config.metrics  # noqa: F401  # registers itself with Prometheus
 from config.health import health
 
 urlpatterns = [

@@ -11,15 +11,25 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from catalog.models import FeedImport
+from catalog.models import FeedImport, Item
 from profiles.activity import events_by_hour
 from recommendations.models import Decision, RankerVersion
 from recommendations.ranker_metrics import headline
+from recommendations.staleness import staleness_of
 from tenants.pages import change_address, list_address
+from tenants.tasks import current_schema
 
 CACHED_FOR = timedelta(minutes=1)
 HOURS = 24
 RECENT_DECISIONS = 8
+
+OLDEST_WAITING = timedelta(minutes=5)
+OLDEST_FRESH = {
+    "ranker": timedelta(days=2),
+    "popularity": timedelta(hours=1),
+    "trending": timedelta(minutes=15),
+}
+"""Older than this and something does not run: a tile that is bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ def tiles(now: datetime | None = None) -> list[Tile]:
     found: list[Tile] | None = cache.get("admin:tiles")
     if found is None:
         now = now or timezone.now()
-        found = [_events(now), *_slates(now), _last_import(), _live_ranker()]
+        found = [_events(now), *_slates(now), _last_import(), _live_ranker(), _freshness(now)]
         cache.set("admin:tiles", found, CACHED_FOR.total_seconds())
     return found
 
@@ -131,6 +141,42 @@ def _live_ranker() -> Tile:
         permission="recommendations.view_rankerversion",
         bad=live is None,
     )
+
+
+def _freshness(now: datetime) -> Tile:
+    schema = current_schema()
+    measured = staleness_of([schema]).get(schema)
+    ages: dict[str, timedelta] = {}
+    if measured is not None:
+        moments = {
+            "ranker": measured.trained_at,
+            "popularity": measured.facts_at,
+            "trending": measured.trending_at,
+        }
+        ages = {name: now - at for name, at in moments.items() if at is not None}
+    oldest = now - measured.waiting_since if measured and measured.waiting_since else timedelta()
+    told = [f"the oldest for {duration(oldest)}"] if oldest else []
+    told += [f"{name} {duration(age)} old" for name, age in ages.items()]
+    return Tile(
+        title="Embeddings waiting",
+        value="not measured yet"
+        if measured is None
+        else f"{measured.waiting:,} of {measured.items:,} items",
+        note="; ".join(told) or "nothing was computed yet",
+        icon="update",
+        address=list_address(Item),
+        permission="catalog.view_item",
+        bad=oldest > OLDEST_WAITING or any(age > OLDEST_FRESH[name] for name, age in ages.items()),
+    )
+
+
+def duration(age: timedelta) -> str:
+    """About how long, in one unit: 40 s, 5 min, 7 h, 3 days."""
+    seconds = max(0, round(age.total_seconds()))
+    for size, unit, most in ((1, "s", 120), (60, "min", 120 * 60), (3_600, "h", 48 * 3_600)):
+        if seconds < most:
+            return f"{seconds // size} {unit}"
+    return f"{seconds // 86_400} days"
 
 
 def _heights(by_hour: dict[datetime, int], now: datetime) -> tuple[float, ...]:

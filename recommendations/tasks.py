@@ -4,7 +4,7 @@ import logging
 
 from django.utils import timezone
 
-from recommendations import feedback, training_run, trending
+from recommendations import feedback, nightly, staleness, training_run, trending
 from recommendations.searching import log, words
 from tenants.tasks import tenant_task
 
@@ -33,14 +33,26 @@ def refresh_popularity() -> None:
 @tenant_task
 def refresh_trending() -> None:
     """Every three minutes: what these hours are about. Safe to run twice, or beside itself."""
-    logger.info("%d items are trending now", trending.refresh_trending(timezone.now()))
+    now = timezone.now()
+    logger.info("%d items are trending now", trending.refresh_trending(now))
+    staleness.note_trending_refreshed(now)
+
+
+@tenant_task
+def measure_staleness() -> None:
+    """Every minute: how old is what slates are made from, for the overview and the metrics."""
+    measured = staleness.measure_staleness(timezone.now())
+    if measured.waiting:
+        logger.info("%d of %d items wait to be embedded", measured.waiting, measured.items)
 
 
 @tenant_task
 def train_ranker() -> None:
-    """Nightly. A second run at once trains another version, which is then no worse."""
-    version = training_run.train(timezone.now())
-    logger.info("Trained %s: %s. %s", version, version.status, version.note)
+    """Every ten minutes of the night; once a night it is the tenant's turn. Of two at once one
+    trains."""
+    version = nightly.train_if_due(timezone.now())
+    if version is not None:
+        logger.info("Trained %s: %s. %s", version, version.status, version.note)
 
 
 @tenant_task
