@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import DatabaseError
 
@@ -118,6 +118,41 @@ def ledgers_of(request: RecommendationRequest, item_ids: Collection[int]) -> dic
         quality=scoring.rules.quality,
     )
     return scoring.ledgers(pool)
+
+
+class Weighed(NamedTuple):
+    """What the shopper's signals and the merchant's rules say of items that a search found.
+
+    `pins` are positions by item id: from 1, or 0 for anywhere on top.
+    """
+
+    ledgers: Mapping[int, Ledger]
+    excluded: frozenset[int]
+    pins: Mapping[int, int]
+
+
+def weighs(request: RecommendationRequest) -> bool:
+    """Whether anything but relevance has a say in the order of a search."""
+    rules = rules_for(request.rules, request.placement.guard, request.facts)
+    return bool(request.signals or rules)
+
+
+def weigh(request: RecommendationRequest, item_ids: Collection[int]) -> Weighed:
+    """What is to be said of found items; those that may not be shown are left out. Two queries."""
+    scoring = _Scoring(request, [])
+    pool = gather(
+        sorted(item_ids),
+        query=None if scoring.content is None else scoring.content.query,
+        attributes=scoring.rules.attributes,
+        quality=scoring.rules.quality,
+    )
+    verdict = scoring.rules.judge(pool, now=scoring.now)
+    excluded = verdict.excluded.tolist()
+    return Weighed(
+        ledgers=scoring.ledgers(pool, verdict),
+        excluded=frozenset(item.item_id for item, out in zip(pool, excluded, strict=True) if out),
+        pins={pool[index].item_id: position for index, position in verdict.pins.items()},
+    )
 
 
 def affinity(request: RecommendationRequest, item_ids: Collection[int]) -> dict[int, Ledger]:

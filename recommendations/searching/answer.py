@@ -21,6 +21,8 @@ from catalog.search.understanding.vocabulary import Vocabulary
 from catalog.search.values import Rescue, SearchRequest, SearchResults
 from recommendations.context import build_request
 from recommendations.fallbacks import Fallback, note_fallback
+from recommendations.recommend import weighs
+from recommendations.rules import Circumstances
 from recommendations.searching.items import shown_items
 from recommendations.searching.order import WINDOW, Ordered
 from recommendations.searching.values import (
@@ -48,7 +50,7 @@ NOTHING = SearchResults(hits=(), total=0)
 
 
 def answer(query: SearchQuery, *, now: datetime | None = None) -> SearchAnswer:
-    """The page that the query asks for. Five to nine queries; never raises."""
+    """The page that the query asks for. Never raises."""
     return _Search(query, now or timezone.now()).answer()
 
 
@@ -66,19 +68,20 @@ class _Search:
         self.used = self.understanding
 
     def answer(self) -> SearchAnswer:
-        request = self._shopper()
-        reorders = bool(request and request.personalized and self._by_relevance)
+        request = self._request()
+        weighed = request is not None and weighs(request)
+        reorders = weighed and self._by_relevance
         results = self._found(reorders=reorders)
         ordered = Ordered(results.hits)
-        if reorders and request is not None and results.hits:
-            ordered.personalize(request, self.fallbacks)
+        if request is not None and weighed:
+            self._weigh(ordered, request, reorder=reorders)
         items = self._page(ordered, reorders=reorders)
         return SearchAnswer(
             search_id=uuid.uuid4(),
             query=self.query,
             searched_at=self.now,
             searched=self.used.text,
-            total=results.total,
+            total=results.total - len(ordered.excluded),
             items=items,
             facets=results.facets,
             understood=tuple(map(self._stated, self.understanding.constraints)),
@@ -104,17 +107,28 @@ class _Search:
             self._note(Fallback.UNDERSTANDING)
             return Vocabulary()
 
-    def _shopper(self) -> RecommendationRequest | None:
-        """What is known of the shopper and may be used; nothing where the shop has switched the
-        placement off, or nobody is named."""
-        if self.query.shopper is None:
-            return None
+    def _request(self) -> RecommendationRequest | None:
+        """What is known of the shopper and may be used, and the rules that hold; nothing where the
+        shop has switched the placement off."""
         try:
-            request = build_request(PLACEMENT, shopper=self.query.shopper, now=self.now)
+            request = build_request(
+                PLACEMENT,
+                shopper=self.query.shopper,
+                now=self.now,
+                around=Circumstances(query=self.query.text),
+            )
         except DomainError:
             return None
-        self.fallbacks += request.fallbacks
+        if Fallback.DATABASE not in request.fallbacks:
+            self.fallbacks += request.fallbacks
         return request
+
+    def _weigh(self, ordered: Ordered, request: RecommendationRequest, *, reorder: bool) -> None:
+        narrowed = bool(self.query.filters or self.used.filters)
+        try:
+            ordered.weigh(request, reorder=reorder, narrowed=narrowed)
+        except Exception:  # noqa: BLE001  # an order is a courtesy; the results are there
+            self._note(Fallback.PERSONAL_ORDER)
 
     def _found(self, *, reorders: bool) -> SearchResults:
         """The results, without the constraints that left none."""

@@ -1,4 +1,4 @@
-"""Keeping what was searched for: to a buffer while the shopper waits, to the table after.
+"""Keeping what was searched for: to a buffer as it is answered, to the table after.
 
 As with decisions: the buffer is a list in Valkey, and what the task has written it removes. The
 ids of a visitor are in the buffer only; the table has the shopper where analytics is granted.
@@ -6,7 +6,8 @@ ids of a visitor are in the buffer only; the table has the shopper where analyti
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,29 +23,51 @@ from profiles.consent import granted_since
 from profiles.identity import ShopperRef, resolve
 from profiles.models import Purpose
 from recommendations.fallbacks import Fallback, note_fallback
+from recommendations.feedback import PUSH_IF_OPEN
+from recommendations.outbox import Outbox
 from recommendations.search_models import Search
 from recommendations.searching.values import SearchAnswer
+from tenants.models import Tenant
 from tenants.outage import require_database
+from tenants.settled import generation_key
 from tenants.tasks import current_schema
+
+logger = logging.getLogger(__name__)
 
 BATCH = 500
 DRAWERS = 256
 
 
 def record_search(answer: SearchAnswer) -> None:
-    """Note the search. One write to the buffer; straight to the table when that is out.
+    """Note the search; it is in the buffer some milliseconds after the answer (`outbox`).
 
     Never raises: an answer that is ready is not withheld because it cannot be noted.
     """
-    entry = orjson.dumps(_compact(answer))
+    outbox.add(orjson.dumps(_compact(answer)))
+
+
+def _send(entries: Sequence[bytes]) -> None:
+    """Push entries to the buffer of the current schema; to the table when the buffer is out.
+
+    Nothing is left behind for a tenant that was closed (see `feedback`).
+    """
+    schema = current_schema()
     try:
-        get_redis_connection("default").rpush(buffer_key(), entry)
+        buffer = get_redis_connection("default")
+        if buffer.eval(PUSH_IF_OPEN, 2, buffer_key(), generation_key(schema), *entries):
+            return
     except RedisError:
-        try:
-            require_database()
-            _write([entry])
-        except DatabaseError:
+        logger.exception("The buffer of searches is out")
+    try:
+        require_database()
+        if Tenant.objects.filter(schema_name=schema).exists():
+            _write(entries)
+    except DatabaseError:
+        for _ in entries:
             note_fallback(Fallback.SEARCH_LOG)
+
+
+outbox = Outbox(_send)
 
 
 def buffer_key() -> str:
@@ -57,6 +80,7 @@ def write_searches() -> int:
     Safe to interrupt and to run twice: what was written but not yet removed is recognized by its
     id, and an entry is removed by what it says.
     """
+    outbox.flush()
     buffer = get_redis_connection("default")
     written = 0
     while entries := buffer.lrange(buffer_key(), 0, BATCH - 1):

@@ -22,7 +22,7 @@ from catalog.search_models import SearchPhrase, SearchSynonym
 from profiles.consent import record_consent
 from profiles.models import Event, EventKind, Purpose
 from recommendations.feedback import write_decisions
-from recommendations.models import Decision
+from recommendations.models import Decision, MerchandisingRule
 from recommendations.placements import ensure_default_placements
 from recommendations.search_models import Search
 from recommendations.searching import log, words
@@ -264,6 +264,37 @@ def test_an_item_that_can_no_longer_be_had_is_not_shown(
     jackets["red"].offer.stock = 0
     jackets["red"].offer.save()
     assert "red" not in found(api.get("/api/v1/search", q="jacket"))
+
+
+def test_rules_with_a_query_hold_for_searches_with_it(
+    api: ApiClient, jackets: dict[str, Item]
+) -> None:
+    ensure_default_placements()
+
+    def ledger_of(response: Any, item: str) -> list[str | None]:
+        write_decisions()
+        why = api.get(f"/api/v1/recommendations/{response.json()['search']}/why").json()
+        [shown] = [each for each in why["items"] if each["item"] == item]
+        return [entry["signal"]["name"] for entry in shown["ledger"]]
+
+    plain = found(api.get("/api/v1/search", q="jacket"))
+    tent = Item.objects.get(external_id="tent")
+    for fields in (
+        {"name": "Push small", "kind": "boost", "item": jackets["small"], "amount": 2},
+        {"name": "No Nordhang", "kind": "exclude", "brand": "Nordhang"},
+        {"name": "Tents are near", "kind": "pin", "item": tent},
+    ):
+        MerchandisingRule.objects.create(query="jacket", status="live", **fields)
+    response = api.get("/api/v1/search", q="jacket")
+    assert response.json()["fallbacks"] == []
+    assert found(response)[:2] == ["tent", "small"]
+    assert set(found(response)) == {*plain, "tent"} - {"black", "red"}
+    assert response.json()["total"] == len(plain) - 2
+    assert "Push small" in ledger_of(response, "small")
+    assert "Tents are near" in ledger_of(response, "tent")
+    assert "tent" not in found(api.get("/api/v1/search", q="jacket under 100")), "nobody asked it"
+    assert "red" not in found(api.get("/api/v1/search", q="jacket", sort="price"))
+    assert "red" in found(api.get("/api/v1/search", q="waterproof")), "another query"
 
 
 # -- What is kept ---------------------------------------------------------------------------------
