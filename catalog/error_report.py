@@ -15,7 +15,7 @@ RUNNABLE = ("=", "+", "-", "@", "\t", "\r")
 (https://owasp.org/www-community/attacks/CSV_Injection)."""
 
 
-class _Line:
+class Line:
     """What `csv.writer` writes to: the last line, to be handed on."""
 
     text = ""
@@ -30,7 +30,7 @@ def error_report(feed_import_id: int, *, schema: str) -> Iterator[str]:
     Each batch enters the tenant's `schema` by itself, for a streamed response is read when the
     request's schema has been left already.
     """
-    line = _Line()
+    line = Line()
     writer = csv.writer(line)
     writer.writerow(COLUMNS)
     yield line.text

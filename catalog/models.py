@@ -47,15 +47,18 @@ class ItemQuerySet(models.QuerySet["Item"]):
 
         NULL where the item was not checked yet. Adds two joins by primary key.
         """
-        policy = quality_policy()
-        stale = Q(offer__stock__isnull=False) & Q(
-            offer__refreshed_at__lt=now - timedelta(minutes=policy.stock_minutes)
-        )
-        off = points_of(policy)[STALE_STOCK]
-        checked = Greatest(F("quality__score") - Case(When(stale, then=off), default=0), Value(0))
+        off = points_of(quality_policy())[STALE_STOCK]
+        stale = Case(When(self.stale_stock(now), then=off), default=0)
+        checked = Greatest(F("quality__score") - stale, Value(0))
         # Postgres' greatest() ignores NULL, and would make 0 of what nobody checked.
         score = Case(When(quality__isnull=False, then=checked), output_field=models.IntegerField())
         return self.annotate(quality_now=score)
+
+    @staticmethod
+    def stale_stock(now: datetime) -> Q:
+        """Of items whose stock is counted, and was confirmed too long ago for the tenant."""
+        oldest = now - timedelta(minutes=quality_policy().stock_minutes)
+        return Q(offer__stock__isnull=False, offer__refreshed_at__lt=oldest)
 
     def fit_for_language_model(self, now: datetime) -> Self:
         """Good enough to be described by a language model: what it would say of the others is

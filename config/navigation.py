@@ -27,6 +27,8 @@ class Page:
 SIDEBAR: dict[str, tuple[Page, ...]] = {
     "Catalog": (
         Page("catalog.item", "Items", "inventory_2"),
+        Page("catalog.itemquality", "Quality", "fact_check"),
+        Page("catalog.review", "Reviews", "reviews"),
         Page("catalog.feedimport", "Imports", "upload_file"),
     ),
     "Shoppers": (
@@ -54,6 +56,11 @@ SIDEBAR: dict[str, tuple[Page, ...]] = {
 """What the sidebar shows, by group; the other lists are tabs of these."""
 
 TABS: tuple[tuple[Page, ...], ...] = (
+    (
+        Page("catalog.itemquality", "Items"),
+        Page("catalog.qualityissue", "Spellings"),
+        Page("catalog.qualitypolicy", "Policy"),
+    ),
     (Page("catalog.feedimport", "Imports"), Page("catalog.feedrowerror", "Row errors")),
     (Page("profiles.shopper", "Shoppers"), Page("profiles.session", "Sessions")),
     (Page("profiles.consent", "Now"), Page("profiles.consentchange", "History")),

@@ -9,7 +9,8 @@ from django.test import Client
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
-from catalog.models import FeedImport, FeedRowError
+from catalog.models import FeedImport, FeedRowError, Review
+from catalog.quality.models import ItemQuality, QualityIssue, QualityPolicy
 from catalog.search_models import SearchSynonym
 from profiles.models import (
     Consent,
@@ -149,6 +150,14 @@ def one_of_each(marker: str = "ours") -> dict[type[Model], Model]:
         FeedRowError.objects.create(
             feed_import=feed_import, row=2, code="missing_price", message=f"{marker} message"
         ),
+        Review.objects.create(
+            item=item, external_id=f"{marker}-review", rating=4, text=f"{marker} text"
+        ),
+        ItemQuality.objects.create(item=item, score=95, flaws=["no_reviews"], checked_at=now),
+        QualityIssue.objects.create(
+            kind="brand", suggestion=f"{marker} brand", spellings={f"{marker} Brand": 1}, items=1
+        ),
+        QualityPolicy.objects.create(note=f"{marker} note"),
         Consent.objects.get(shopper=shopper),
         ConsentChange.objects.get(shopper=shopper),
         Session.objects.get(shopper=shopper),

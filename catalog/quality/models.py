@@ -46,6 +46,9 @@ class QualityPolicy(models.Model):
         blank=True,
         help_text="Points that a flaw takes off, by the code of its check; 0 turns it off.",
     )
+    note = models.CharField(
+        max_length=500, blank=True, help_text="Why it is as it is, for the next one who asks."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

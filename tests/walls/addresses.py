@@ -27,6 +27,7 @@ FILLS: dict[str, Callable[[Planted], object]] = {
     "feed_import": lambda planted: planted.row(FeedImport).pk,
     "shopper": lambda planted: planted.shopper,
     "decision": lambda planted: planted.decision,
+    "item": lambda planted: planted.item,
     "external_id": lambda planted: planted.item,
     "placement": lambda planted: f"{planted.marker}-home",
     "slug": lambda planted: planted.marker.lower(),

@@ -9,7 +9,6 @@ from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth.models import Group
 from django.core.files.base import ContentFile
 from django.db.models import Model
-from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from catalog.embedding import content_hash
@@ -20,9 +19,8 @@ from catalog.models import (
     ItemEmbedding,
     ItemLink,
     ItemRating,
-    Review,
 )
-from catalog.quality.models import ItemQuality, PriceRange, QualityIssue, QualityPolicy
+from catalog.quality.models import PriceRange
 from catalog.search_models import SearchPhrase, SearchVocabulary
 from profiles.ingest import record_events
 from profiles.models import Identity, Shopper
@@ -133,20 +131,12 @@ def plant(tenant: Tenant, *, first_id: int) -> Planted:
 
 def _catalog_rows(item: Item, marker: str) -> dict[type[Model], Model]:
     """What is known of an item, and what is made of the whole catalog."""
-    rows = (
-        Review.objects.create(item=item, external_id=f"{marker}-review", rating=4, text=marker),
+    rows: tuple[Model, ...] = (
         ItemRating.objects.create(item=item, count=1, average=4),
         ItemLink.objects.create(item=item, linked=item, kind="related"),
-        ItemQuality.objects.create(
-            item=item, score=90, flaws=["no_reviews"], checked_at=timezone.now()
-        ),
         PriceRange.objects.create(
             category=f"{marker} category", currency="EUR", items=9, median=1.0, spread=0.2
         ),
-        QualityIssue.objects.create(
-            kind="brand", suggestion=f"{marker} brand", spellings={f"{marker} brand": 1}, items=1
-        ),
-        QualityPolicy.objects.create(),
     )
     return {type(row): row for row in rows}
 

@@ -43,6 +43,17 @@ CALLS: dict[tuple[str, str], Callable[[Planted], Sent]] = {
     ("POST", "api/v1/items"): lambda about: sends(
         {"items": [{"item": about.item, "title": "Renamed by us", "price": 1}]}
     ),
+    ("GET", "api/v1/items/<path:item>"): lambda _: {},
+    ("GET", "api/v1/items/<path:item>/quality"): lambda _: {},
+    ("POST", "api/v1/reviews"): lambda about: sends(
+        {"reviews": [{"item": about.item, "rating": 1, "text": "By us"}]}
+    ),
+    ("GET", "api/v1/catalog/quality"): lambda about: {
+        "QUERY_STRING": f"category={about.marker}"
+    },
+    ("GET", "api/v1/catalog/quality/items"): lambda about: {
+        "QUERY_STRING": f"category={about.marker}"
+    },
     ("PATCH", "api/v1/offers"): lambda about: sends(
         {"offers": [{"item": about.item, "price": 1, "stock": 7, "available": True}]}
     ),
@@ -158,6 +169,9 @@ def test_another_tenants_ids_mean_nothing_here(planted: Pair, operation: tuple[s
     expected = {
         ("POST", "api/v1/items"): 200,  # an item of our own comes to be, by that id
         ("PATCH", "api/v1/offers"): 200,  # refused: we have no such item, or it is our own by now
+        ("POST", "api/v1/reviews"): 200,  # one refused (unknown item)
+        ("GET", "api/v1/catalog/quality"): 200,  # of a category that we do not have
+        ("GET", "api/v1/catalog/quality/items"): 200,
         ("POST", "api/v1/feeds"): 202,  # an item of our own comes to be, by that id
         ("POST", "api/v1/events"): 200,  # one refused (unknown item), one by a shopper of our own
         ("PUT", "api/v1/shoppers/<str:shopper>"): 200,  # a shopper of our own comes to be
