@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeNumericFilter
 
-import catalog.quality_admin  # noqa: F401  # registers itself
+import catalog.quality_admin  # registers itself
 import catalog.synonym_admin  # noqa: F401  # registers itself
 from catalog.error_report import error_report
 from catalog.feed_upload import FeedUploadForm

@@ -190,7 +190,9 @@ class Review(models.Model):
 
     external_id = models.CharField(max_length=200, unique=True)
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="reviews")
-    rating = models.PositiveSmallIntegerField(help_text="From 1 to 5.")
+    rating = models.PositiveSmallIntegerField(
+        choices=[(stars, "★" * stars) for stars in range(1, 6)], help_text="From 1 to 5."
+    )
     title = models.CharField(max_length=300, blank=True)
     text = models.TextField(blank=True)
     author = models.CharField(max_length=200, blank=True, help_text="As it is shown.")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -267,7 +267,7 @@ class QualityPolicyAdmin(ModelAdmin[QualityPolicy]):
         """There is one policy: where it is made already, it is changed."""
         policy = QualityPolicy.objects.first()
         if policy is not None:
-            return HttpResponseRedirect(change_address(policy))
+            return self.change_view(request, str(policy.pk))
         return super().add_view(request, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: QualityPolicy, form: Any, change: Any) -> None:
@@ -281,7 +281,7 @@ class QualityPolicyAdmin(ModelAdmin[QualityPolicy]):
 
 @admin.register(Review)
 class ReviewAdmin(LongListAdmin[Review]):
-    """What shoppers think of items, as it was imported; upload more under Imports."""
+    """What shoppers think of items. Files of reviews are uploaded under Imports."""
 
     list_display = ("stars", "item", "title", "author", "verified", "written_at")
     list_select_related = ("item",)
@@ -297,11 +297,11 @@ class ReviewAdmin(LongListAdmin[Review]):
         ("language", "written_at"),
     )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Review | None = None) -> bool:
-        return False
+    def save_model(self, request: HttpRequest, obj: Review, form: Any, change: Any) -> None:
+        moved_from = Review.objects.filter(pk=obj.pk).values_list("item_id", flat=True)
+        items = {obj.item_id, *moved_from}
+        super().save_model(request, obj, form, change)
+        refresh_ratings(items)
 
     def delete_model(self, request: HttpRequest, obj: Review) -> None:
         super().delete_model(request, obj)

@@ -46,7 +46,9 @@ def write_reviews(rows: Sequence[Any], *, defaults: FeedDefaults) -> list[RowOut
         errors = [found for found in read if isinstance(found, FeedError)]
         if errors:
             outcomes[position] = refused(errors)
-        good |= {position: found for found in read if isinstance(found, FeedReview)}
+        for found in read:
+            if isinstance(found, FeedReview):
+                good[position] = found
     known = item_ids({review.item for review in good.values()})
     for position, review in [*good.items()]:
         if review.item not in known:

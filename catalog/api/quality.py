@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from pydantic import AfterValidator, BaseModel, Field
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -37,6 +37,18 @@ class FlawQuery(QualityQuery):
     check: Annotated[str, AfterValidator(_known)] = Field(
         "", description="The code of a check; every flaw if left out."
     )
+
+
+def _parameters(query: type[Input]) -> list[OpenApiParameter]:
+    known = {"check": {"type": "string", "enum": list(CHECKS)}}
+    return [
+        OpenApiParameter(
+            name,
+            known.get(name, {"type": "string", "maxLength": 500}),
+            description=field.description or "",
+        )
+        for name, field in query.model_fields.items()
+    ]
 
 
 class CheckOut(BaseModel):
@@ -76,7 +88,7 @@ class CatalogQualityView(APIView):
 
     @extend_schema(
         summary="Quality of the catalog",
-        parameters=[QualityQuery],
+        parameters=_parameters(QualityQuery),
         responses={200: CatalogQualityOut, **REFUSALS},
     )
     def get(self, request: Request) -> Response:
@@ -116,7 +128,7 @@ class FlawedItemsView(APIView):
 
     @extend_schema(
         summary="Items to mend, as CSV",
-        parameters=[FlawQuery],
+        parameters=_parameters(FlawQuery),
         responses={(200, "text/csv"): OpenApiTypes.STR, **REFUSALS},
     )
     def get(self, request: Request) -> StreamingHttpResponse:

@@ -103,7 +103,9 @@ def test_a_policy_is_made_once_and_its_points_count_from_the_next_check_on(tenan
     quality = ItemQuality.objects.get(item=item)
     assert quality.score > before
     assert "missing_brand" not in quality.flaws
-    assert staff.get("/admin/catalog/qualitypolicy/add/")["Location"] == page_of(policy)
+    assert 'value="70"' in text_of(staff.get("/admin/catalog/qualitypolicy/add/")), (
+        "the one there is"
+    )
     refused = staff.post(page_of(policy), {**fields, "points_no_reviews": 101})
     assert "less than or equal to 100" in text_of(refused)
     again = staff.post(page_of(policy), {**fields, "points_missing_brand": ""})
@@ -121,6 +123,19 @@ def test_a_spelling_is_accepted_and_opened_again(tenant: Tenant) -> None:
     for action, accepted in (("accept", True), ("reopen", False)):
         staff.post("/admin/catalog/qualityissue/", {"action": action, **chosen})
         assert (QualityIssue.objects.get().accepted_at is not None) == accepted
+
+
+def test_a_review_written_or_moved_by_hand_mends_both_ratings(tenant: Tenant) -> None:
+    one, two = make_item(), make_item()
+    staff = sign_in(tenant)
+    fields = {"external_id": "mail-7", "item": one.pk, "rating": 4, "title": "Fine"}
+    assert staff.post("/admin/catalog/review/add/", fields).status_code == 302
+    assert ItemRating.objects.get(item=one).average == 4
+    review = Review.objects.get()
+    staff.post(page_of(review), {**fields, "item": two.pk, "rating": 2})
+    assert ItemRating.objects.get(item=two).average == 2
+    assert not ItemRating.objects.filter(item=one).exists()
+    assert "valid choice" in text_of(staff.post(page_of(review), {**fields, "rating": 6}))
 
 
 def test_deleting_a_review_mends_the_rating(tenant: Tenant) -> None:
