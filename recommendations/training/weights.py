@@ -21,8 +21,10 @@ IntArray = npt.NDArray[np.int64]
 MAX_POSITIVES = 8
 """Items taken that one list may give: a wholesale order must not outvote a hundred shoppers."""
 NEGATIVES = 12
-"""Items not taken that each of these is compared with: half of them from the top of the list."""
-HARD_DEPTH = 200
+"""Items not taken that each of these is compared with."""
+POOL = 100
+"""Both are of a list's best so many: what counts is the order among what could be shown. Drawing only
+the ones from there that were not taken would make what ranks high speak against itself."""
 MIN_PAIRS = 500
 """With fewer comparisons nothing is learned."""
 REGULARIZATION = 10.0
@@ -101,8 +103,9 @@ def learn_blend(parts: Parts, held: Blend, *, seed: int) -> Blend | None:
     """The weights with which what was taken comes before what was not; None with too little.
 
     A logistic regression on differences of the parts, a pair of items each. A part that would
-    count against an item is left out and the others are learned anew, until none does. Weights
-    mean something by their ratios only: they are put on the scale of `held`.
+    count against an item is left out and the others are learned anew, until none does. A part that
+    the lists say nothing of keeps its weight. Weights mean something by their ratios only: they
+    are put on the scale of `held`.
     """
     names = sorted(parts.generators)
     pairs = _pairs(parts, names, held, seed=seed)
@@ -117,7 +120,8 @@ def learn_blend(parts: Parts, held: Blend, *, seed: int) -> Blend | None:
             weights[kept] = coefficients / scale[kept]
             break
         kept = [index for index, c in zip(kept, coefficients, strict=True) if c > 0]
-    return _on_scale_of(held, dict(zip(names, weights.tolist(), strict=True)))
+    told = {name: float(weights[i]) for i, name in enumerate(names) if scale[i] > 0}
+    return _on_scale_of(held, told)
 
 
 def _fit(differences: FloatArray) -> FloatArray:
@@ -133,22 +137,18 @@ def _pairs(parts: Parts, names: Sequence[str], held: Blend, *, seed: int) -> Flo
     """A row for each pair of an item taken and one not, a column for each part: how they differ."""
     random = np.random.default_rng(seed)
     scores = parts.scores(held)
-    width = scores.shape[1]
-    best = top_items(scores, min(HARD_DEPTH, width))
+    length, width = scores.shape
+    best = top_items(scores, min(POOL, width))
     row_of, taken_of, other_of = [], [], []
-    for row in range(scores.shape[0]):
+    for row in range(length):
+        pool = best[row]
+        if parts.allowed is not None:
+            pool = pool[parts.allowed[row, pool]]
         taken = parts.truth.indices[parts.truth.indptr[row] : parts.truth.indptr[row + 1]]
-        allowed = None if parts.allowed is None else parts.allowed[row]
-        if allowed is not None:
-            taken = taken[allowed[taken]]
-        if not len(taken):
-            continue
-        drawn = random.permutation(taken)[:MAX_POSITIVES]
-        pool = np.concatenate([best[row], random.integers(0, width, HARD_DEPTH)])
-        pool = pool[~np.isin(pool, taken)]
-        if allowed is not None:
-            pool = pool[allowed[pool]]
-        if not len(pool):
+        was_taken = np.isin(pool, taken)
+        drawn = random.permutation(pool[was_taken])[:MAX_POSITIVES]
+        pool = pool[~was_taken]
+        if not (len(drawn) and len(pool)):
             continue
         others = random.choice(pool, (len(drawn), NEGATIVES))
         row_of.append(np.full(others.size, row))
