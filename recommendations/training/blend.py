@@ -9,7 +9,7 @@ from scipy import sparse
 
 from profiles.signals import SECONDS_PER_DAY, SignalKind
 from recommendations.scoring import CONTENT_WINDOW_DAYS, Blend, BlendName
-from recommendations.training.histories import FloatArray
+from recommendations.training.evaluation import Judged
 from recommendations.training.holdout import Holdout
 from recommendations.training.knobs import BOTH, Lists, knobs, neighbor_recipes
 from recommendations.training.log import InteractionLog
@@ -31,7 +31,7 @@ LEARNED: tuple[BlendName, ...] = ("home", "discovery", "buy_again", "item", "car
 ONLY_TAKEN = Blend(buy_again=1.0)
 ONLY_SEEN = Blend(revisit=1.0)
 
-Worth = dict[BlendName, FloatArray]
+Worth = dict[BlendName, Judged]
 Vectors = npt.NDArray[np.float32]
 
 
@@ -57,16 +57,16 @@ class Trial:
         self._latest_neighbors: tuple[object, sparse.csr_matrix] | None = None
 
     def worth(self, recipe: Recipe, lists: Lists) -> Worth:
-        """How good each of the lists is for each shopper: the mean of recall and nDCG."""
+        """How good each of the lists is for the shoppers held out."""
         k, worth = self._params.k, Worth()
         if "home" in lists:
-            worth["home"] = self._holdout.all_worth(self._scores(recipe, "home"), k=k)
+            worth["home"] = self._holdout.judge_all(self._scores(recipe, "home"), k=k)
         if "buy_again" in lists:
             parts = self.parts(recipe, "buy_again")
-            worth["buy_again"] = parts.worth(recipe.scoring.buy_again, k=k)
+            worth["buy_again"] = parts.judge(recipe.scoring.buy_again, k=k)
         if "discovery" in lists:
             scores = self._scores(recipe, "discovery")
-            worth["discovery"] = self._holdout.new_worth(scores, k=k)
+            worth["discovery"] = self._holdout.judge_new(scores, k=k)
         return worth
 
     def parts(self, recipe: Recipe, name: BlendName) -> Parts:
@@ -249,13 +249,8 @@ def _gain(held: Worth, tried: Worth) -> tuple[float, float]:
 
     The lists count alike, although repeats are easier to foresee than discoveries.
     """
-    gains, variances = [], []
-    for name, before in held.items():
-        if not len(before):
-            continue
-        difference = (tried[name] - before) / max(float(before.mean()), 1e-6)
-        gains.append(float(difference.mean()))
-        variances.append(float(difference.var()) / len(difference))
-    if not gains:
+    judged = [tried[name].gain_over(before) for name, before in held.items()]
+    if not judged:
         return 0.0, 0.0
-    return math.fsum(gains) / len(gains), math.sqrt(math.fsum(variances)) / len(gains)
+    gain = math.fsum(gain for gain, _ in judged) / len(judged)
+    return gain, math.sqrt(math.fsum(variance for _, variance in judged)) / len(judged)

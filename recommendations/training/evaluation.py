@@ -11,6 +11,11 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 
+SHOWN = 10
+COVERAGE_SHARE = 0.1
+"""What showing more of the catalog counts beside showing the right items, relatively."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListQuality:
     """Means over shoppers who took something; `coverage` is the share of items shown to any."""
@@ -58,6 +63,38 @@ def shopper_quality(
     possible = np.minimum(taken, k)
     ideal = np.cumsum(discount)[possible - 1]
     return hits.sum(axis=1) / possible, hits @ discount[: lists.shape[1]] / ideal
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How good lists are that a setting is judged by.
+
+    `worth` has the mean of recall and nDCG of each list with a truth; `shown` counts the items that
+    are among the first SHOWN of any of them.
+    """
+
+    worth: FloatArray
+    shown: int
+
+    def gain_over(self, other: "Judged") -> tuple[float, float]:
+        """Relative gain, and the variance of its mean, from the differences list by list.
+
+        Showing more of the catalog is a gain too: a list that one more item in a hundred is seen
+        in may be a tenth of a hundredth less right.
+        """
+        if not len(self.worth):
+            return 0.0, 0.0
+        difference = (self.worth - other.worth) / max(float(other.worth.mean()), 1e-6)
+        wider = np.log(max(self.shown, 1) / max(other.shown, 1))
+        gain = float(difference.mean()) + COVERAGE_SHARE * float(wider)
+        return gain, float(difference.var()) / len(difference)
+
+
+def judge(lists: IntArray, truth: sparse.csr_matrix, *, k: int) -> Judged:
+    """The lists, a row for each row of `truth`, as settings are judged by them."""
+    recall, ndcg = shopper_quality(lists, truth, k=k)
+    shown = np.unique(lists[np.diff(truth.indptr) > 0][:, :SHOWN])
+    return Judged((recall + ndcg) / 2, len(shown))
 
 
 def list_quality(lists: IntArray, truth: sparse.csr_matrix, *, k: int) -> ListQuality:

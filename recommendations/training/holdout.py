@@ -9,12 +9,13 @@ from scipy import sparse
 
 from recommendations.scoring import ENGAGED_KINDS
 from recommendations.training.evaluation import (
+    Judged,
     ListQuality,
+    judge,
     list_quality,
-    shopper_quality,
     top_items,
 )
-from recommendations.training.histories import FloatArray, Histories, fold_log
+from recommendations.training.histories import Histories, fold_log
 from recommendations.training.log import IntArray, InteractionLog
 from recommendations.training.ranker import Ranker
 
@@ -69,17 +70,15 @@ class Holdout:
             had=self.had[rows],
         )
 
-    def all_worth(self, scores: Scores, *, k: int) -> FloatArray:
-        """Per shopper, the mean of recall and nDCG of the best `k` items."""
-        recall, ndcg = shopper_quality(top_items(scores, k), self.taken, k=k)
-        return (recall + ndcg) / 2
+    def judge_all(self, scores: Scores, *, k: int) -> Judged:
+        """The lists of the best `k` items."""
+        return judge(top_items(scores, k), self.taken, k=k)
 
-    def new_worth(self, scores: Scores, *, k: int) -> FloatArray:
-        """The same among items new to the shopper, for those who took any."""
+    def judge_new(self, scores: Scores, *, k: int) -> Judged:
+        """The same among items new to the shopper."""
         masked = scores.copy()
         masked[self.had.nonzero()] = -np.inf
-        recall, ndcg = shopper_quality(top_items(masked, k), self.taken_new, k=k)
-        return (recall + ndcg) / 2
+        return judge(top_items(masked, k), self.taken_new, k=k)
 
 
 def hold_out(

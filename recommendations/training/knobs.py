@@ -53,7 +53,7 @@ def knobs(kinds: Collection[str]) -> Iterator[Knob]:
         yield Knob(BOTH, (0.25, 0.5, 1.0, 2.0), _engagement)
     if owned:
         yield Knob(HOME, OWN_WEIGHTS, partial(_home, "buy_again"))
-        yield Knob((*HOME, *BUY_AGAIN), (0.0, 0.25, 0.5), _repeat_power)
+        yield Knob((*HOME, *BUY_AGAIN), (0.0, 0.1, 0.25, 0.5), _repeat_power)
         yield Knob(BUY_AGAIN, (0.0, 0.1, 0.2, 0.5, 1.0), partial(_buy_again, "neighbors"))
     if considered:
         yield Knob(HOME, OWN_WEIGHTS, partial(_home, "revisit"))

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from math import fsum, sqrt
 from types import MappingProxyType
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from recommendations.scoring import Blend
-from recommendations.training.evaluation import shopper_quality, top_items
+from recommendations.training.evaluation import Judged, judge, top_items
 
 Scores = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
@@ -23,8 +24,8 @@ MAX_POSITIVES = 8
 NEGATIVES = 12
 """Items not taken that each of these is compared with."""
 POOL = 100
-"""Both are of a list's best so many: what counts is the order among what could be shown. Drawing only
-the ones from there that were not taken would make what ranks high speak against itself."""
+"""Both are of a list's best so many: what counts is the order among what could be shown. Drawing
+only those not taken from there would make what ranks high speak against itself."""
 MIN_PAIRS = 500
 """With fewer comparisons nothing is learned."""
 REGULARIZATION = 10.0
@@ -55,10 +56,9 @@ class Parts:
             total[~self.allowed] = -np.inf
         return total
 
-    def worth(self, blend: Blend, *, k: int) -> FloatArray:
-        """Per list that has a truth, the mean of recall and nDCG of its best `k` items."""
-        recall, ndcg = shopper_quality(top_items(self.scores(blend), k), self.truth, k=k)
-        return (recall + ndcg) / 2
+    def judge(self, blend: Blend, *, k: int) -> Judged:
+        """How good the lists of the best `k` items are."""
+        return judge(top_items(self.scores(blend), k), self.truth, k=k)
 
     def rows(self, rows: IntArray) -> "Parts":
         return Parts(
@@ -82,19 +82,16 @@ def better_blend(parts: Parts, held: Blend, *, k: int, seed: int, min_gain: floa
         return held
     parts = parts.rows(taken)
     half = np.random.default_rng(seed).permutation(len(taken)) % 2
-    differences = []
+    gains, variances = [], []
     for side in (0, 1):
         learned = learn_blend(parts.rows(np.flatnonzero(half != side)), held, seed=seed)
         judged = parts.rows(np.flatnonzero(half == side))
         if learned is None:
             return held
-        before = judged.worth(held, k=k)
-        differences.append(judged.worth(learned, k=k) - before)
-    difference = np.concatenate(differences)
-    level = max(float(parts.worth(held, k=k).mean()), 1e-6)
-    gain = float(difference.mean()) / level
-    error = float(difference.std()) / level / np.sqrt(len(difference))
-    if gain <= max(min_gain, error):
+        gain, variance = judged.judge(learned, k=k).gain_over(judged.judge(held, k=k))
+        gains.append(gain)
+        variances.append(variance)
+    if fsum(gains) / 2 <= max(min_gain, sqrt(fsum(variances)) / 2):
         return held
     return learn_blend(parts, held, seed=seed) or held
 
