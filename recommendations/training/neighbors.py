@@ -114,7 +114,7 @@ def row_maxima(values: FloatArray, indptr: npt.NDArray[np.integer]) -> FloatArra
 
 def strongest(weights: sparse.csr_matrix, keep: int) -> sparse.csr_matrix:
     """The `keep` largest of each row, each row in falling order; ties go to the lower column."""
-    weights = _cut(weights, keep).sorted_indices()
+    weights = cut(weights, keep).sorted_indices()
     lengths = np.diff(weights.indptr)
     columns, values, kept = [], [], [np.zeros(1, dtype=np.int64)]
     step = max(BLOCK_CELLS // max(int(lengths.max(initial=0)), 1), 1)
@@ -157,25 +157,46 @@ def with_momentum(pool: sparse.csr_matrix, factor: FloatArray, *, keep: int) -> 
     return scaled
 
 
-def _cut(weights: sparse.csr_matrix, keep: int) -> sparse.csr_matrix:
-    """The `keep` largest of each row in no order: the long rows one by one, so none is padded."""
+def cut(weights: sparse.csr_matrix, keep: int) -> sparse.csr_matrix:
+    """The `keep` largest of each row, in no order; of equal ones those of the lower columns."""
     lengths = np.diff(weights.indptr)
-    long = np.flatnonzero(lengths > keep)
-    if not len(long):
+    if lengths.max(initial=0) <= keep:
         return weights
-    kept = np.ones(weights.nnz, dtype=np.bool_)
-    for row in long.tolist():
-        part = slice(weights.indptr[row], weights.indptr[row + 1])
-        values = weights.data[part]
-        threshold = np.partition(values, len(values) - keep)[len(values) - keep]
-        inside = values > threshold
-        tied = np.flatnonzero(values == threshold)
-        room = keep - int(inside.sum())
-        if room < len(tied):
-            tied = tied[np.argpartition(weights.indices[part][tied], room - 1)[:room]]
-        inside[tied] = True
-        kept[part] = inside
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    threshold = _thresholds(weights, lengths, keep)[row]
+    kept = weights.data >= threshold
+    crowded = np.bincount(row[kept], minlength=len(lengths)) > keep
+    if crowded.any():
+        sure = np.bincount(row[weights.data > threshold], minlength=len(lengths))
+        tied = np.flatnonzero(crowded[row] & (weights.data == threshold))
+        tied = tied[np.lexsort((weights.indices[tied], row[tied]))]
+        first = np.searchsorted(row[tied], row[tied])
+        place = np.arange(len(tied)) - first
+        kept[tied[place >= keep - sure[row[tied]]]] = False
     bounds = np.concatenate([[0], np.cumsum(np.minimum(lengths, keep))])
     return sparse.csr_matrix(
         (weights.data[kept], weights.indices[kept], bounds), shape=weights.shape
     )
+
+
+def _thresholds(
+    weights: sparse.csr_matrix, lengths: npt.NDArray[np.integer], keep: int
+) -> FloatArray:
+    """The `keep`-th largest of each row that has more; below everything for the others.
+
+    Rows of about one length are taken together, so little is padded.
+    """
+    thresholds = np.full(len(lengths), -np.inf)
+    long = np.flatnonzero(lengths > keep)
+    long = long[np.argsort(-lengths[long], kind="stable")]
+    start = 0
+    while start < len(long):
+        width = int(lengths[long[start]])
+        rows = long[start : start + max(BLOCK_CELLS // width, 1)]
+        place = np.arange(width)
+        inside = place < lengths[rows][:, None]
+        cells = np.minimum(weights.indptr[rows][:, None] + place, weights.nnz - 1)
+        values = np.where(inside, weights.data[cells], -np.inf)
+        thresholds[rows] = np.partition(values, width - keep, axis=1)[:, width - keep]
+        start += len(rows)
+    return thresholds

@@ -40,6 +40,10 @@ class Sequences:
         """How many events each shopper has."""
         return np.diff(self.starts)
 
+    def occurrences(self) -> IntArray:
+        """How many events each item has."""
+        return np.bincount(self.item, minlength=self.items)
+
     def back(self) -> IntArray:
         """Per event, how many events of the same shopper come after it."""
         return self.starts[self.shopper + 1] - 1 - np.arange(len(self))
