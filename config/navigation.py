@@ -64,6 +64,10 @@ TABS: tuple[tuple[Page, ...], ...] = (
     (Page("catalog.feedimport", "Imports"), Page("catalog.feedrowerror", "Row errors")),
     (Page("profiles.shopper", "Shoppers"), Page("profiles.session", "Sessions")),
     (Page("profiles.consent", "Now"), Page("profiles.consentchange", "History")),
+    (
+        Page("recommendations.merchandisingrule", "Rules"),
+        Page("recommendations.segment", "Segments"),
+    ),
     (Page("recommendations.decision", "Slates"), Page("recommendations.impression", "Impressions")),
     (
         Page("recommendations.rankerversion", "Versions"),

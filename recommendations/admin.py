@@ -26,14 +26,12 @@ from recommendations.models import (
     ItemComplements,
     ItemFacts,
     ItemNeighbors,
-    MerchandisingRule,
     Placement,
     RankerVersion,
-    Segment,
 )
 from recommendations.promotion import PROMOTABLE, promote
 from recommendations.ranker_metrics import compare, headline
-from recommendations.rule_form import RuleForm
+from recommendations.rule_admin import MerchandisingRuleAdmin, SegmentAdmin
 from tenants.errors import DomainError
 from tenants.pages import (
     NO_VALUE,
@@ -46,9 +44,10 @@ from tenants.pages import (
     delete_one_by_one,
     display,
     link,
-    link_to,
 )
 from tenants.settled import unsettle
+
+__all__ = ["MerchandisingRuleAdmin", "SegmentAdmin"]
 
 STATUS_LABELS = {
     "Live": "success",
@@ -69,6 +68,20 @@ class PlacementAdmin(ModelAdmin[Placement]):
     fieldsets = (
         (None, {"fields": (("code", "question"), "active")}),
         ("How a slate is made", {"fields": (("diversity", "repeats_purchases"), "static_items")}),
+        (
+            "What is never shown here, also if a rule asks for it",
+            {"fields": (("minimum_margin", "minimum_quality"), "over_budget")},
+        ),
+        (
+            "Variety",
+            {
+                "fields": (
+                    ("max_per_category", "max_per_brand"),
+                    ("discovery_share", "new_share", "new_for_days"),
+                    ("cap_impressions", "cap_days"),
+                )
+            },
+        ),
     )
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
@@ -78,39 +91,6 @@ class PlacementAdmin(ModelAdmin[Placement]):
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Placement]) -> None:
         delete_one_by_one(queryset)
-
-
-@admin.register(MerchandisingRule)
-class MerchandisingRuleAdmin(ModelAdmin[MerchandisingRule]):
-    form = RuleForm
-    list_display = ("name", "kind", "what", "amount", "starts_at", "ends_at", "state")
-    list_select_related = ("item",)
-    list_filter = (("kind", ChoicesDropdownFilter),)
-    search_fields = ("name", "category", "brand")
-    autocomplete_fields = ("item", "placements")
-    fieldsets = (
-        (None, {"fields": (("name", "kind"), ("placements", "amount"))}),
-        ("What it is for", {"fields": ("item", ("category", "brand"))}),
-        ("When", {"fields": (("starts_at", "ends_at"),)}),
-    )
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[MerchandisingRule]) -> None:
-        delete_one_by_one(queryset)
-
-    @display(description="For")
-    def what(self, rule: MerchandisingRule) -> SafeString | str:
-        if rule.item is not None:
-            return link_to(rule.item)
-        return ", ".join(part for part in (rule.category, rule.brand) if part)
-
-    @display(description="State", label={"in force": "success", "to come": "info"})
-    def state(self, rule: MerchandisingRule) -> str:
-        now = timezone.now()
-        if rule.status != rule.Status.LIVE:
-            return rule.get_status_display().lower()
-        if rule.starts_at and rule.starts_at > now:
-            return "to come"
-        return "over" if rule.ends_at and rule.ends_at <= now else "in force"
 
 
 @admin.register(RankerVersion)
@@ -391,8 +371,3 @@ class ImpressionAdmin(OfItemAdmin):
     @display(description="Why")
     def why(self, impression: Impression) -> SafeString:
         return link(change_address(impression.decision), "the decision")
-
-
-@admin.register(Segment)
-class SegmentAdmin(ModelAdmin[Segment]):
-    list_display = ("name",)

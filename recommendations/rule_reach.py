@@ -81,7 +81,8 @@ PRICE = "coalesce(o.sale_price, o.price)"
 MARGIN = f"({PRICE} - o.cost) / nullif({PRICE}, 0)"
 PATH = "%(separator)s || array_to_string(i.category_path, %(separator)s) || %(separator)s"
 VALUES = "jsonb_path_query(i.attributes -> %(attribute)s, '$[*]') AS value"
-TEXT = "lower(btrim(value #>> '{}'))"
+TEXT = """CASE jsonb_typeof(value) WHEN 'number' THEN trim_scale((value #>> '{}')::numeric)::text
+    ELSE lower(btrim(value #>> '{}')) END"""
 NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?\s*$"
 
 

@@ -160,7 +160,7 @@ def as_text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).strip().casefold()
+    return str(value).strip(" ").lower()
 
 
 def _budget(stated: object) -> Budget | None:

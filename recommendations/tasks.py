@@ -5,6 +5,7 @@ import logging
 from django.utils import timezone
 
 from recommendations import feedback, nightly, staleness, training_run, trending
+from recommendations.rule_reach import measure_live_rules
 from recommendations.searching import log, words
 from tenants.tasks import tenant_task
 
@@ -26,8 +27,11 @@ def delete_expired_decisions() -> None:
 
 @tenant_task
 def refresh_popularity() -> None:
-    """Every ten minutes: popularity and trend from the events so far. Safe to run twice."""
-    logger.info("Refreshed the facts of %d items", training_run.refresh_facts(timezone.now()))
+    """Every ten minutes: popularity and trend from the events so far, and by them which items each
+    live rule proposes. Safe to run twice."""
+    now = timezone.now()
+    logger.info("Refreshed the facts of %d items", training_run.refresh_facts(now))
+    logger.info("Measured %d live rules", measure_live_rules(now))
 
 
 @tenant_task

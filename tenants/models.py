@@ -78,6 +78,7 @@ class Scope(models.TextChoices):
     CATALOG_READ = "catalog:read", "Read the catalog"
     SHOPPERS_WRITE = "shoppers:write", "Change shoppers and consents"
     SHOPPERS_READ = "shoppers:read", "Read shoppers"
+    RULES_SIMULATE = "rules:simulate", "Try merchandising rules out"
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):

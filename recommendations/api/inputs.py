@@ -1,10 +1,12 @@
 """What the recommendations API takes and answers."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
-from tenants.input import ExternalId, Input
+from recommendations.rule_models import MAX_AMOUNT
+from recommendations.rules import Circumstances
+from tenants.input import ExternalId, Input, Text
 
 MAX_LIMIT = 100
 MAX_CART_ITEMS = 50
@@ -24,7 +26,18 @@ class RecommendationQuery(Input):
         max_length=MAX_CART_ITEMS,
         description="What is in the cart, separated by commas; by default what events say.",
     )
+    query: Text = Field("", description="What was searched for: for rules of a search.")
+    device: Literal["", "mobile", "tablet", "desktop"] = Field(
+        "", description="What the shopper looks with: mobile, tablet or desktop."
+    )
+    country: Annotated[str, Field(pattern="^([A-Za-z]{2})?$")] = Field(
+        "", description="Where from: a code of two letters."
+    )
     limit: int = Field(10, ge=1, le=MAX_LIMIT)
+
+    @property
+    def around(self) -> Circumstances:
+        return Circumstances(self.query, self.device, self.country)
 
 
 class OfferOutput(BaseModel):
@@ -65,6 +78,7 @@ class SlateItemOutput(BaseModel):
     address: str
     offer: OfferOutput | None
     relevance: float = Field(ge=0, le=1)
+    promotion: str | None = Field(description="What the campaign it is part of is called.")
     reason: ReasonOutput | None
     actions: list[ActionOutput]
 
@@ -110,3 +124,48 @@ class WhyOutput(BaseModel):
     ranker_version: int | None
     fallbacks: list[str]
     items: list[ExplainedItem]
+
+
+class TriedRule(Input):
+    """A stored rule, with another strength or position than it has."""
+
+    rule: int = Field(ge=1, le=2**63 - 1)
+    amount: float | None = Field(None, ge=0, le=MAX_AMOUNT)
+    position: int | None = Field(None, ge=1, le=MAX_LIMIT)
+
+
+class SimulationInput(RecommendationQuery):
+    """A request, and the rules to answer it under beside the live ones."""
+
+    at: AwareDatetime | None = Field(None, description="When; now by default.")
+    adding: list[int] = Field(
+        [], max_length=100, description="Ids of rules to apply that are not live."
+    )
+    without: list[int] = Field([], max_length=100, description="Ids of live rules to leave out.")
+    edits: list[TriedRule] = Field([], max_length=100)
+
+
+class SimulatedItem(BaseModel):
+    item: str
+    title: str
+    position: int
+    relevance: float
+    promotion: str | None
+    reason: str | None
+    rules: list[str] = Field(description="Names of the rules in its ledger.")
+
+
+class MoveOutput(BaseModel):
+    item: str
+    title: str
+    live: int | None = Field(description="Its position as it is served now; null if not shown.")
+    trial: int | None
+    why: str
+
+
+class SimulationOutput(BaseModel):
+    placement: str
+    live: list[SimulatedItem]
+    trial: list[SimulatedItem]
+    moves: list[MoveOutput] = Field(description="Items whose positions differ.")
+    fallbacks: list[str]

@@ -5,6 +5,7 @@ from typing import Any
 
 from catalog.money import amount_text
 from recommendations.models import Decision
+from recommendations.simulation import Comparison
 from recommendations.values import ServedItem, SignalRef, Slate, relevance
 
 
@@ -39,6 +40,7 @@ def _item(item: ServedItem, slate: Slate) -> dict[str, Any]:
             "in_stock": offer.in_stock,
         },
         "relevance": round(relevance(item.score), 6),
+        "promotion": item.promotion or None,
         "reason": item.reason
         and {
             "text": item.reason.text,
@@ -79,6 +81,41 @@ def _actions(item: ServedItem, slate: Slate) -> list[dict[str, Any]]:
         {"type": "why", "href": f"/api/v1/recommendations/{decision}/why", "method": "GET"}
     )
     return actions
+
+
+def simulation_output(comparison: Comparison) -> dict[str, Any]:
+    """Two slates and what differs between them as `SimulationOutput`."""
+    return {
+        "placement": comparison.live.placement,
+        "live": _tried(comparison.live),
+        "trial": _tried(comparison.trial),
+        "moves": [
+            {
+                "item": move.item.external_id,
+                "title": move.item.title,
+                "live": move.was,
+                "trial": move.now,
+                "why": move.why,
+            }
+            for move in comparison.moves
+        ],
+        "fallbacks": sorted({*comparison.live.fallbacks, *comparison.trial.fallbacks}),
+    }
+
+
+def _tried(slate: Slate) -> list[dict[str, Any]]:
+    return [
+        {
+            "item": item.external_id,
+            "title": item.title,
+            "position": position,
+            "relevance": round(relevance(item.score), 6),
+            "promotion": item.promotion or None,
+            "reason": item.reason.text if item.reason else None,
+            "rules": [line.signal.name for line in item.ledger if line.generator == "rule"],
+        }
+        for position, item in enumerate(slate.items, start=1)
+    ]
 
 
 def why_output(decision: Decision) -> dict[str, Any]:

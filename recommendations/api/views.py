@@ -9,13 +9,21 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from profiles.identity import ShopperRef
-from recommendations.api.inputs import MAX_LIMIT, RecommendationQuery, SlateOutput, WhyOutput
-from recommendations.api.outputs import slate_output, why_output
+from recommendations.api.inputs import (
+    MAX_LIMIT,
+    RecommendationQuery,
+    SimulationInput,
+    SimulationOutput,
+    SlateOutput,
+    WhyOutput,
+)
+from recommendations.api.outputs import simulation_output, slate_output, why_output
 from recommendations.context import build_request
 from recommendations.feedback import get_decision, record_served
 from recommendations.recommend import recommend
-from tenants.errors import REFUSALS, ErrorOutput
-from tenants.input import parse_query
+from recommendations.simulation import Edit, rules_on_trial, simulate
+from tenants.errors import BODY_REFUSALS, REFUSALS, ErrorOutput
+from tenants.input import parse_body, parse_query
 from tenants.models import Scope
 
 QUERY = [
@@ -51,10 +59,44 @@ class RecommendationsView(APIView):
             item=query.item,
             cart_items=query.items,
             limit=query.limit,
+            around=query.around,
         )
         slate = recommend(recommendation_request)
         record_served(slate)
         return Response(slate_output(slate))
+
+
+class SimulationView(APIView):
+    required_scopes: ClassVar = {"POST": Scope.RULES_SIMULATE}
+
+    @extend_schema(
+        summary="Try rules out",
+        request=SimulationInput,
+        responses={200: SimulationOutput, **BODY_REFUSALS},
+    )
+    def post(self, request: Request) -> Response:
+        """A request under other rules beside its live answer. Nothing of it is logged or counted.
+
+        A rule in `adding` that is not one of the placement's is passed over.
+        """
+        asked = parse_body(request, SimulationInput)
+        live = build_request(
+            asked.placement,
+            shopper=ShopperRef.given(asked.shopper, asked.anonymous),
+            item=asked.item,
+            cart_items=asked.items,
+            limit=asked.limit,
+            now=asked.at,
+            around=asked.around,
+        )
+        rules = rules_on_trial(
+            asked.placement,
+            live,
+            adding=asked.adding,
+            without=asked.without,
+            edits={edit.rule: Edit(edit.amount, edit.position) for edit in asked.edits},
+        )
+        return Response(simulation_output(simulate(live, rules)))
 
 
 class WhyView(APIView):

@@ -138,8 +138,8 @@ def test_the_lists_take_as_many_statements_for_many_rows_as_for_few(tenant: Tena
     many = [statements(staff, page) for page in pages]
     # The staff user; the estimate of the table, too small to go by; the count; the keys of the
     # page; its rows, joined. Decisions and neighbors also read the choices of a filter; rules are
-    # few, so they are counted twice and not estimated.
-    assert many == few == [6, 5, 6, 5, 5, 4]
+    # few, so they are counted twice and not estimated, and read the placements of a filter.
+    assert many == few == [6, 5, 6, 5, 5, 5]
 
 
 def test_decisions_are_found_by_id_shopper_and_item(tenant: Tenant) -> None:
@@ -251,7 +251,7 @@ def test_a_rule_holds_from_the_next_request_on_also_when_it_is_deleted(
     [
         ({"category": ""}, "Say what the rule is for"),
         ({"kind": "pin"}, "A pin is for one item"),
-        ({"amount": "-1"}, "greater than or equal to 0"),
+        ({"amount": "-1"}, "A strength is between 0 and 10."),
         ({"starts_at_0": "2025-02-02", "starts_at_1": "00:00"}, "ends before it begins"),
     ],
 )
@@ -275,6 +275,8 @@ def test_static_items_hold_from_the_next_request_on(
     placement = Placement.objects.create(code="home", question="home")
     assert placement_settings("home").static_item_ids == (), "now they are cached"
     form = {"code": "home", "question": "home", "diversity": "0.3", "active": "on"}
+    form |= {"over_budget": "hide", "cap_days": "7", "new_for_days": "30"}
+    form |= {"discovery_share": "0", "new_share": "0"}
     with django_capture_on_commit_callbacks(execute=True):
         answer = sign_in(tenant).post(page_of(placement), {**form, "static_items": [str(item.pk)]})
     assert answer.status_code == 302

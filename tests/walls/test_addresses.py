@@ -18,6 +18,7 @@ from django_tenants.utils import schema_context
 
 from catalog.models import Item
 from profiles.models import Event, EventKind, Shopper
+from recommendations.models import MerchandisingRule
 from tenants.connection import connection
 from tests.make import make_event
 from tests.staff import sign_in
@@ -83,6 +84,10 @@ CALLS: dict[tuple[str, str], Callable[[Planted], Sent]] = {
         "QUERY_STRING": f"q={about.marker}&shopper={about.shopper}&filter=-color:{about.marker}"
     },
     ("GET", "api/v1/search/suggestions"): lambda about: {"QUERY_STRING": f"q={about.marker}"},
+    ("POST", "api/v1/rules/simulate"): lambda about: sends(
+        {"placement": f"{about.marker}-home", "shopper": about.shopper,
+         "adding": [about.row(MerchandisingRule).pk]}
+    ),
 }  # fmt: skip
 """How each operation of the API is called about one tenant's rows."""
 
