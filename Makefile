@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8
 
 .PHONY: help demo stop reset test lint format types lock browser clean \
 	bench bench-quality bench-reasons bench-understanding bench-serving \
-	bench-ingest
+	bench-ingest bench-import
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,9 @@ bench-serving: $(VENV)/.dev  ## Latency of GET recommendations against a one-row
 
 bench-ingest: $(VENV)/.dev  ## Events taken in by the API against COPY, and what kill -9 loses.
 	$(BIN)/python bench/ingest.py
+
+bench-import: $(VENV)/.dev  ## Items imported a second against COPY, with and without embeddings.
+	$(BIN)/python bench/catalog_import.py
 
 lock: $(BIN)/uv  ## Write the locked requirements, with hashes.
 	for name in requirements requirements-dev; do $(BIN)/uv pip compile -q --python-version 3.11 \

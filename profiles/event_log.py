@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -13,12 +13,14 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from profiles.consent import record_consents
+from profiles.identity import ShopperRef, resolve
 from profiles.ingest import LOG_KEY_START, Outcome, OutcomeStatus, record_events
-from profiles.models import EventImport, EventKind, Identity, Purpose, Shopper
-from profiles.state import rebuild_states
+from profiles.models import EventImport, EventKind, Purpose, Shopper
+from profiles.state import permitted_shoppers, rebuild_states
 from tenants.errors import DomainError
 
 BATCH = 1_000
+SHOPPERS_AT_ONCE = 5_000
 FIELDS = frozenset(
     {"kind", "shopper", "guest", "session", "item", "occurred_at", "quantity", "unit_price",
      "value", "currency", "query", "rating", "idempotency_key"}
@@ -100,15 +102,13 @@ def import_events(
         outcomes = record_events([event for _, event in batch], update_states=False)
         for (row, event), outcome in zip(batch, outcomes, strict=True):
             _count(report, row, event, outcome)
-        seen |= _shoppers_of(event for _, event in batch)
+        seen |= set(resolve({_ref_of(event) for _, event in batch} - {ShopperRef()}).values())
         event_import.rows += len(batch)
         event_import.stored_events = report.counts[OutcomeStatus.STORED]
         event_import.repeated = report.counts[OutcomeStatus.REPEATED]
         event_import.failed = report.counts[OutcomeStatus.REFUSED]
         event_import.save()
-    if purposes:
-        record_consents(Shopper.objects.filter(pk__in=seen), purposes, source=source)
-    rebuild_states(seen)
+    _bring_states_up(seen, purposes, source)
     event_import.finished_at = timezone.now()
     event_import.save()
     return event_import, report
@@ -190,20 +190,20 @@ def _count(report: ImportReport, row: int, event: Mapping[str, Any], outcome: Ou
         report.errors.append(RowError(row, outcome.code or "", message))
 
 
-def _shoppers_of(events: Iterator[Mapping[str, Any]]) -> set[int]:
-    known: set[str] = set()
-    anonymous: set[str] = set()
-    for event in events:
-        if "shopper" in event:
-            known.add(event["shopper"])
-        elif "anonymous" in event:
-            anonymous.add(event["anonymous"])
-    return set(
-        Identity.objects.filter(kind=Identity.Kind.KNOWN, value__in=known).values_list(
-            "shopper_id", flat=True
-        )
-    ) | set(
-        Identity.objects.filter(kind=Identity.Kind.ANONYMOUS, value__in=anonymous).values_list(
-            "shopper_id", flat=True
-        )
-    )
+def _ref_of(event: Mapping[str, Any]) -> ShopperRef:
+    return ShopperRef(event.get("shopper"), event.get("anonymous"))
+
+
+def _bring_states_up(
+    shoppers: Collection[int], purposes: Mapping[Purpose, bool], source: str
+) -> None:
+    """Record the consents, and take the stored events into the states that may know them.
+
+    A grant that is new rebuilds the state by itself, so only those who granted before are left.
+    """
+    ids = iter(sorted(shoppers))
+    while part := list(islice(ids, SHOPPERS_AT_ONCE)):
+        granted_before = permitted_shoppers(part)
+        if purposes:
+            record_consents(Shopper.objects.filter(pk__in=part), purposes, source=source)
+        rebuild_states(granted_before)

@@ -10,8 +10,10 @@ from typing import Any, Protocol
 
 import orjson
 from django.db import transaction
+from django.db.models import FloatField
+from django.db.models.functions import Cast, Extract
 
-from profiles.models import Consent, Event, EventKind, Purpose, ShopperState
+from profiles.models import Event, EventKind, Purpose, ShopperState
 from profiles.signals import HISTORY_KINDS, Signal, SignalKind, fold_event
 from tenants.connection import array_of, connection
 
@@ -194,16 +196,17 @@ def rebuild_states(shoppers: Collection[int], *, until: datetime | None = None) 
     ids = iter(sorted(shoppers))
     while batch := list(islice(ids, REBUILD_BATCH)):
         with transaction.atomic():
-            permitted = _permitted(batch)
+            permitted = permitted_shoppers(batch)
             drop_states([shopper for shopper in batch if shopper not in permitted])
             states: defaultdict[int, State] = defaultdict(State)
             events = Event.stored.filter(shopper_id__in=permitted, item__isnull=False)
             if until is not None:
                 events = events.filter(occurred_at__lt=until)
-            for shopper, event_id, kind, item, at in events.values_list(
-                "shopper_id", "id", "kind", "item_id", "occurred_at"
-            ).iterator(chunk_size=20_000):
-                states[shopper].fold(StateEvent(event_id, kind, item, at.timestamp()))
+            # The database counts the seconds: making a datetime of each costs more than folding it.
+            at = Cast(Extract("occurred_at", "epoch"), FloatField())
+            told = events.values_list("shopper_id", "id", "kind", "item_id", at)
+            for shopper, *event in told.iterator(chunk_size=20_000):
+                states[shopper].fold(StateEvent(*event))
             rows = [StateRow(shopper, [], {}, []) for shopper in sorted(permitted)]
             for row in rows:
                 states[row.shopper_id].store(row)
@@ -220,9 +223,12 @@ def _save(rows: list[StateRow]) -> None:
             cursor.execute(WRITE_STATES, [orjson.dumps(rows).decode()])
 
 
-def _permitted(shoppers: Iterable[int]) -> set[int]:
-    return set(
-        Consent.objects.filter(
-            shopper__in=list(shoppers), purpose=Purpose.PERSONALIZATION, granted=True
-        ).values_list("shopper_id", flat=True)
-    )
+def permitted_shoppers(shoppers: Iterable[int]) -> set[int]:
+    """Those of the shoppers who grant personalization now. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT shopper_id FROM profiles_consent"
+            " WHERE shopper_id = ANY(%s::bigint[]) AND purpose = %s AND granted",
+            [array_of(shoppers), Purpose.PERSONALIZATION.value],
+        )
+        return {shopper for (shopper,) in cursor.fetchall()}
