@@ -7,6 +7,7 @@ from datetime import datetime
 from demo.course_catalog import academy_items
 from demo.learning import academy_events
 from demo.loading import DemoRule, StoreData
+from demo.reviews import reviews
 from demo.shop_catalog import shop_items
 from demo.shoppers import academy_shoppers, shop_shoppers
 from demo.shopping import shop_events
@@ -39,13 +40,16 @@ def shop_data(now: datetime) -> StoreData:
             amount=BOOST,
         ),
     )
-    return StoreData(items, shoppers, events, introduced(shoppers, events), rules)
+    featured = introduced(shoppers, events)
+    return StoreData(items, shoppers, events, featured, rules, reviews(items, SEED))
 
 
 def academy_data(now: datetime) -> StoreData:
     items, shoppers = academy_items(), academy_shoppers(SEED)
     events = academy_events(items, shoppers, now, SEED)
-    return StoreData(items, shoppers, events, introduced(shoppers, events))
+    return StoreData(
+        items, shoppers, events, introduced(shoppers, events), reviews=reviews(items, SEED)
+    )
 
 
 DATA: Mapping[str, Callable[[datetime], StoreData]] = {

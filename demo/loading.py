@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import BytesIO
 from itertools import islice
 from typing import Any
@@ -14,12 +14,12 @@ from django.urls import reverse
 from django_tenants.utils import schema_context
 
 from catalog.importing import run_import
-from catalog.models import FeedFormat, FeedImport, Item
-from catalog.tasks import embed_changed_items
+from catalog.models import FeedContent, FeedFormat, FeedImport, Item
+from catalog.tasks import check_whole_catalog, embed_changed_items
 from demo.marks import LOADED, LOADING, DemoNotLoaded, mark
 from demo.storefront.visitor import FEATURED_TRAIT
 from demo.stores import Store
-from demo.values import DemoEvent, DemoItem, DemoShopper
+from demo.values import DemoEvent, DemoItem, DemoReview, DemoShopper
 from profiles.consent import record_consents
 from profiles.identity import ShopperRef, ensure_shoppers
 from profiles.ingest import OutcomeStatus, record_events
@@ -61,6 +61,7 @@ class StoreData:
     events: Sequence[DemoEvent]
     featured: Sequence[str]
     rules: Sequence[DemoRule] = ()
+    reviews: Sequence[DemoReview] = ()
 
 
 def load_store(
@@ -83,6 +84,9 @@ def load_store(
         began = min((event.occurred_at for event in data.events), default=now)
         with step(f"Importing {len(data.items):,} items as a feed"):
             import_items(store, data.items)
+        with step(f"Importing {len(data.reviews):,} reviews, and checking what the catalog lacks"):
+            import_reviews(store, data.reviews, now=now)
+            check_whole_catalog(store.schema)
         with step("Embedding their texts"):
             embed_changed_items(store.schema)
         with step(f"Adding {len(data.shoppers):,} shoppers and their consents"):
@@ -105,11 +109,28 @@ def import_items(store: Store, items: Iterable[DemoItem]) -> None:
         format=FeedFormat.JSONL, file_name=f"{store.schema}-catalog.jsonl", full=True
     )
     run_import(feed_import, BytesIO("\n".join(map(_feed_line, items)).encode()))
+    _require_whole(feed_import, f"The catalog of {store.name}")
+
+
+def import_reviews(store: Store, reviews: Iterable[DemoReview], *, now: datetime) -> None:
+    """Run the reviews through the importer, as a JSON Lines feed."""
+    lines = [_review_line(review, now) for review in reviews]
+    if not lines:
+        return
+    feed_import = FeedImport.objects.create(
+        content=FeedContent.REVIEWS,
+        format=FeedFormat.JSONL,
+        file_name=f"{store.schema}-reviews.jsonl",
+    )
+    run_import(feed_import, BytesIO("\n".join(lines).encode()))
+    _require_whole(feed_import, f"What is said of {store.name}")
+
+
+def _require_whole(feed_import: FeedImport, what: str) -> None:
     if feed_import.status != FeedImport.Status.DONE or feed_import.failed:
         first = feed_import.row_errors.first()
         raise DemoNotLoaded(
-            f"The catalog of {store.name} was not imported whole: "
-            f"{first.message if first else feed_import.failure}"
+            f"{what} was not imported whole: {first.message if first else feed_import.failure}"
         )
 
 
@@ -190,6 +211,20 @@ def _feed_line(item: DemoItem) -> str:
             "currency": item.currency,
             "cost": str(item.cost),
             "stock": item.stock,
+        },
+        ensure_ascii=False,
+    )
+
+
+def _review_line(review: DemoReview, now: datetime) -> str:
+    written_at = (now - timedelta(days=review.days_ago)).date()
+    return json.dumps(
+        {
+            "item": review.item,
+            "rating": review.rating,
+            "text": review.text,
+            "author": review.author,
+            "written_at": written_at.isoformat(),
         },
         ensure_ascii=False,
     )

@@ -73,7 +73,7 @@ def item(request: HttpRequest, external_id: str) -> HttpResponse:
             "department": department_of(found),
             "attributes": list(attribute_rows(found)),
             "colors": colors_of(found),
-            "opinions": opinions_of(external_id),
+            "opinions": opinions_of(found),
             "decision": decision_given(request.GET.get("decision")) or "",
             "slate": slate_for(visitor, "item", cart=cart, item=external_id),
         },

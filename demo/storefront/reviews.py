@@ -1,23 +1,19 @@
-"""What people say of an item of the demo catalogs. Made up, and kept nowhere in the product."""
+"""What people say of an item, as its page shows it."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
-from demo.course_catalog import academy_items
-from demo.reviews import reviews
-from demo.shop_catalog import shop_items
-from demo.stores import SEED
-from demo.values import DemoItem, DemoReview
+from catalog.item_details import newest_reviews
+from catalog.models import Item, ItemRating, Review
 
 SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Opinions:
-    """The newest reviews of an item, and how all of them rate it on average."""
+    """The newest reviews of an item and its variants, and how all of them rate it on average."""
 
-    newest: tuple[DemoReview, ...]
+    newest: Sequence[Review]
     count: int
     average: float
 
@@ -26,19 +22,9 @@ class Opinions:
         return round(self.average)
 
 
-def opinions_of(external_id: str) -> Opinions | None:
-    """None for an item that nobody has written about."""
-    item = _items().get(external_id)
-    written = sorted(reviews([item], SEED), key=lambda each: each.days_ago) if item else []
-    if not written:
+def opinions_of(item: Item) -> Opinions | None:
+    """None for an item that nobody has written about. Two queries."""
+    rating = ItemRating.objects.filter(item=item).first()
+    if rating is None:
         return None
-    return Opinions(
-        newest=tuple(written[:SHOWN]),
-        count=len(written),
-        average=sum(review.rating for review in written) / len(written),
-    )
-
-
-@cache
-def _items() -> Mapping[str, DemoItem]:
-    return {item.external_id: item for item in (*shop_items(), *academy_items())}
+    return Opinions(list(newest_reviews(item, SHOWN)), rating.count, float(rating.average))

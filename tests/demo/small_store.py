@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from demo.loading import DemoRule, StoreData
+from demo.reviews import reviews
 from demo.shop_catalog import shop_items
-from demo.stores import SHOP, Store
+from demo.stores import SEED, SHOP, Store
 from demo.values import DemoEvent, DemoItem, DemoShopper, Purpose, Taste
 from recommendations.models import MerchandisingRule
 
@@ -50,6 +51,7 @@ def small_data(now: datetime) -> StoreData:
         shoppers=[*shoppers, newcomer],
         events=_events(halves, now),
         featured=(CAMPER, COOK, REFUSER),
+        reviews=reviews([*halves[0], *halves[1]], SEED),
         rules=(
             DemoRule(
                 MerchandisingRule.Kind.PIN,

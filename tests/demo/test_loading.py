@@ -14,7 +14,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from django_tenants.utils import get_public_schema_name, schema_context
 
-from catalog.models import FeedImport, Item, ItemEmbedding
+from catalog.models import FeedContent, FeedImport, Item, ItemEmbedding, Review
+from catalog.quality.models import ItemQuality
 from demo.credentials import demo_file
 from demo.generated import academy_data, introduced, shop_data
 from demo.loading import StoreData, load_store
@@ -87,7 +88,9 @@ def test_a_store_is_filled_through_the_products_own_doors() -> None:
     load()
     assert is_loaded(STORE)
     with schema_context(STORE.schema):
-        feed_import = FeedImport.objects.get()
+        feed_import = FeedImport.objects.get(content=FeedContent.ITEMS)
+        assert Review.objects.count() > 20
+        assert ItemQuality.objects.count() == Item.objects.count()
         assert (feed_import.status, feed_import.created, feed_import.failed) == ("done", 50, 0)
         item = Item.objects.select_related("offer").latest("pk")
         assert item.images == [f"/demo/pictures/{item.external_id}.svg"]

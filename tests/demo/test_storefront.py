@@ -14,7 +14,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import schema_context
 
-from catalog.models import ItemKind, Offer
+from catalog.models import ItemKind, Offer, Review
+from catalog.reviews import refresh_ratings
 from demo.shop_catalog import shop_items
 from demo.storefront.visitor import FEATURED_TRAIT
 from demo.stores import ACADEMY
@@ -620,3 +621,16 @@ def test_the_statements_of_a_page_do_not_grow_with_the_shop(tab: Browser) -> Non
         statements.append(len(queries))
     # The search path, the visitor, two slates with their offers, and the policy of signals.
     assert statements[1] <= statements[0] <= 16, [q["sql"][:80] for q in queries]
+
+
+def test_an_item_page_shows_the_reviews_that_the_catalog_holds(tab: Browser) -> None:
+    lamp = make_item("lamp", title="Oil lamp", group_id="lamps")
+    twin = make_item("lamp-2", title="Oil lamp, brass", group_id="lamps")
+    assert "What people say" not in tab.get("/items/lamp/").content.decode()
+    for item, rating, text in ((lamp, 5, "Bright <b>and</b> warm."), (twin, 2, "It smokes.")):
+        Review.objects.create(item=item, external_id=text, rating=rating, text=text, author="Ann")
+    refresh_ratings([lamp.pk])
+    page = tab.get("/items/lamp/").content.decode()
+    assert "3.5 of 5 from 2 reviews" in page
+    assert "It smokes." in page
+    assert "Bright <b>" not in page, "a review is no markup"
