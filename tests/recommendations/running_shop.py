@@ -71,7 +71,7 @@ class Answer:
         return json.loads(self.text)
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunningShop:
     """Asked over HTTP, as from outside."""
 
@@ -82,11 +82,18 @@ class RunningShop:
     environment: dict[str, str]
 
     def get(self, path: str, *, host: str = HOST) -> Answer:
+        return self.send("GET", path, host=host)
+
+    def post(self, path: str, body: Any) -> Answer:
+        return self.send("POST", path, json.dumps(body))
+
+    def send(self, method: str, path: str, body: str | None = None, *, host: str = HOST) -> Answer:
+        """Raises OSError or HTTPException when the server does not answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         started = time.perf_counter()
         try:
             connection.request(
-                "GET", path, headers={"Host": host, "Authorization": f"Bearer {self.key}"}
+                method, path, body, {"Host": host, "Authorization": f"Bearer {self.key}"}
             )
             response = connection.getresponse()
             text = response.read().decode()
@@ -107,6 +114,24 @@ class RunningShop:
         for pid in (main, *map(int, workers)):
             os.kill(pid, signal.SIGKILL)
         self.web.wait(timeout=15)
+
+    def restart_web(self) -> None:
+        self.web = start_web(self.var, self.port, self.environment)
+        assert eventually(lambda: is_up(self), seconds=60)
+
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """A Celery worker beside it, as the product runs one."""
+        command = ["-m", "celery", "-A", "config.celery", "worker", "--concurrency", "1",
+                   "--without-mingle", "--without-gossip"]  # fmt: skip
+        with (self.var / "worker.log").open("wb") as log:
+            worker = subprocess.Popen(
+                [sys.executable, *command], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+            )
+        try:
+            yield
+        finally:
+            ended(worker)
 
     def write_decisions(self) -> set[str]:
         """Do what the worker does every two seconds; the ids of all decisions in the tables."""
@@ -135,26 +160,34 @@ def running_shop() -> Iterator[RunningShop]:
         }
         made = run(SET_UP, environment)
         port = free_port()
-        with (var / "web.log").open("wb") as log:
-            web = subprocess.Popen(
-                [
-                    sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
-                    "--port", str(port), "--workers", "1", "--blocking-threads", "4",
-                    "config.wsgi:application",
-                ],
-                cwd=ROOT, env=environment, stdout=log, stderr=log,
-            )  # fmt: skip
+        web = start_web(var, port, environment)
         shop = RunningShop(var, port, made.split()[-1], web, environment)
         try:
             assert eventually(lambda: is_up(shop), seconds=30), (var / "web.log").read_text()
             yield shop
         finally:
-            web.terminate()
-            try:
-                web.wait(timeout=15)
-            except subprocess.TimeoutExpired:
-                web.kill()
-                web.wait()
+            ended(shop.web)
+
+
+def start_web(var: Path, port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    with (var / "web.log").open("ab") as log:
+        return subprocess.Popen(
+            [
+                sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
+                "--port", str(port), "--workers", "1", "--blocking-threads", "4",
+                "config.wsgi:application",
+            ],
+            cwd=ROOT, env=environment, stdout=log, stderr=log,
+        )  # fmt: skip
+
+
+def ended(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def is_up(shop: RunningShop) -> bool:
