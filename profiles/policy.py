@@ -17,8 +17,13 @@ class Policy:
 
 
 def signal_policy() -> Policy:
-    """The tenant's policy; everything is allowed that no row forbids. Settled."""
+    """The tenant's policy; what no row speaks of may do
+    everything, but for UNCITED. Settled."""
     return cast("Policy", settled("signal-policy", _read_policy))
+
+
+UNCITED = frozenset({SignalKind.CIRCUMSTANCE})
+"""Kinds that no reason names unless the merchant says so: few like to be told."""
 
 
 def _read_policy() -> Policy:
@@ -27,7 +32,9 @@ def _read_policy() -> Policy:
     return Policy(
         may_rank=frozenset(map(str, may_rank)),
         # What did not rank did not contribute, so it cannot be a reason either.
-        may_cite=frozenset(str(k) for k in may_rank if k not in rows or rows[k].may_cite),
+        may_cite=frozenset(
+            str(k) for k in may_rank if (rows[k].may_cite if k in rows else k not in UNCITED)
+        ),
     )
 
 

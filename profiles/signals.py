@@ -22,6 +22,8 @@ class SignalKind(StrEnum):
     REVIEW = "review"
     CONTEXT_ITEM = "context_item"
     CART_ITEM = "cart_item"
+    PREFERENCE = "preference"
+    CIRCUMSTANCE = "circumstance"
     POPULAR = "popular"
     TRENDING = "trending"
     RULE = "rule"
@@ -48,7 +50,8 @@ class Signal:
     """All events of one kind by one shopper on one item, folded into three numbers.
 
     `strength` is the sum of 2^(-age / half-life) over the events, as of `last_at` (seconds
-    since 1970, UTC); `count` is how many events there were; `event_id` is the latest of them.
+    since 1970, UTC); `count` is how many events there were; `event_id` is the latest of them. What
+    is said rather than done, as a preference, has a `name`, and no item: its number is below 0.
     """
 
     item: int
@@ -57,6 +60,7 @@ class Signal:
     last_at: float
     count: int
     event_id: int | None = None
+    name: str | None = None
 
 
 def fold_event(

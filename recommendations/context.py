@@ -15,6 +15,7 @@ from profiles.models import Identity, Purpose
 from profiles.policy import Policy, signal_policy
 from profiles.signals import SECONDS_PER_DAY, Signal, SignalKind
 from recommendations.fallbacks import Fallback, note_fallback
+from recommendations.hints import Hint, preferred
 from recommendations.models import Placement
 from recommendations.placements import placement_settings
 from recommendations.rules import NO_CIRCUMSTANCES, Circumstances, FrequencyCap, in_force
@@ -61,6 +62,7 @@ def build_request(
     cart = list(known.cart) if known and cart_items is None else []
     cart += [_page_signal(SignalKind.CART_ITEM, item_id, now) for item_id in given_cart]
     context = [_page_signal(SignalKind.CONTEXT_ITEM, item_id, now) for item_id in context_ids]
+    hints = _hints(known, policy, fallbacks)
     again = settings.question == Placement.Question.BUY_AGAIN
     owned = frozenset(signal.item for signal in history if signal.kind in OWNED_KINDS)
     return RecommendationRequest(
@@ -71,8 +73,12 @@ def build_request(
         now=now,
         policy=policy,
         shopper_id=known.shopper_id if known else None,
-        personalized=bool(history or cart),
-        signals=_usable(settings, policy, history=history, cart=cart, context=context),
+        personalized=bool(history or cart or hints),
+        signals=(
+            *_usable(settings, policy, history=history, cart=cart, context=context),
+            *(hint.signal(now) for hint in hints),
+        ),
+        hints=hints,
         context_item_ids=frozenset(context_ids),
         cart_item_ids=frozenset(signal.item for signal in cart),
         owned_item_ids=frozenset() if settings.repeats_purchases or again else owned,
@@ -131,6 +137,19 @@ def _known(shopper: ShopperRef, fallbacks: list[str]) -> PermittedState | None:
         note_fallback(Fallback.SHOPPER)
         fallbacks.append(Fallback.SHOPPER)
         return None
+
+
+def _hints(known: PermittedState | None, policy: Policy, fallbacks: list[str]) -> tuple[Hint, ...]:
+    """What the shopper prefers, as far as it may rank; nothing while it cannot be read."""
+    if not known or not known.preferences or SignalKind.PREFERENCE not in policy.may_rank:
+        return ()
+    try:
+        require_database()
+        return tuple(preferred(known.preferences))
+    except DatabaseError:
+        note_fallback(Fallback.SHOPPER)
+        fallbacks.append(Fallback.SHOPPER)
+        return ()
 
 
 BLENDS: Mapping[str, BlendName] = MappingProxyType(

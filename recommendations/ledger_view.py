@@ -35,6 +35,8 @@ DEEDS: Mapping[str, str] = {
     "review": "Reviewed",
     "context_item": "On the page of",
     "cart_item": "In the cart:",
+    "preference": "Prefers",
+    "circumstance": "The visit:",
     "popular": "What all shoppers choose",
     "trending": "What shoppers choose these days",
     "rule": "Rule",

@@ -22,6 +22,7 @@ from recommendations.pipeline.memory import (
     Memory,
     content_of,
     recall,
+    with_hints,
 )
 from recommendations.pipeline.ranking import (
     Scores,
@@ -192,7 +193,7 @@ class _Scoring:
         self.weights = weights_of(
             request.signals, now=self.now, params=request.placement.params, blend=request.blend
         )
-        self.memory = self._recall()
+        self.memory = with_hints(self._recall(), request.hints)
         self.facts = self._facts()
         self.rules = RuleBook(
             rules_for(request.rules, request.placement.guard, self.facts),

@@ -27,6 +27,8 @@ KIND_WEIGHTS: Mapping[str, float] = MappingProxyType(
         SignalKind.RETURN: -1.0,
         SignalKind.CART_ITEM: 2.0,
         SignalKind.CONTEXT_ITEM: 4.0,
+        SignalKind.PREFERENCE: 1.0,
+        SignalKind.CIRCUMSTANCE: 1.0,
     }
 )
 """How much one fresh event of a kind counts against one purchase; an absent kind counts nothing.

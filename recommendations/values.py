@@ -11,6 +11,7 @@ from uuid import UUID
 
 from profiles.policy import Policy
 from profiles.signals import Signal
+from recommendations.hints import Hint
 from recommendations.rules import NO_CIRCUMSTANCES, NO_GUARD, Circumstances, Guard, Rule
 from recommendations.scoring import Blend, ScoringParams
 from recommendations.segments import ShopperFacts
@@ -60,6 +61,7 @@ class RecommendationRequest:
     shopper_id: int | None = None
     personalized: bool = False
     signals: tuple[Signal, ...] = ()
+    hints: tuple[Hint, ...] = ()
     context_item_ids: frozenset[int] = frozenset()
     cart_item_ids: frozenset[int] = frozenset()
     owned_item_ids: frozenset[int] = frozenset()
@@ -93,6 +95,8 @@ class SignalRef(NamedTuple):
 
     @classmethod
     def of(cls, signal: Signal) -> "SignalRef":
+        if signal.name is not None:
+            return cls(signal.kind, name=signal.name)
         return cls(signal.kind, signal.item, signal.event_id, signal.last_at, signal.count)
 
 

@@ -149,7 +149,7 @@ def test_every_reason_is_documented_as_it_is_worded() -> None:
     table = {row[0].strip("`"): row[1:] for row in rows(section(API, "### Signal kinds"))}
     columns = {"neighbors": 0, "content": 1, "buy_again": 2, "revisit": 2}
     worded = {
-        (kind, columns.get(generator, 0)): words.format(title="X")
+        (kind, columns.get(generator, 0)): words.format(title="X", name="X")
         for generator, sentences in WORDS.items()
         for kind, words in sentences.items()
     }

@@ -17,6 +17,8 @@ NEIGHBOR_WORDS = {
     SignalKind.RATING: "Because you rated {title}",
     SignalKind.REVIEW: "Because you reviewed {title}",
     SignalKind.CONTEXT_ITEM: "Often chosen with {title}",
+    SignalKind.PREFERENCE: "You prefer {name}",
+    SignalKind.CIRCUMSTANCE: "Often chosen on visits like this: {name}",
     SignalKind.CART_ITEM: "Goes with {title} in your cart",
 }
 CONTENT_WORDS = {
@@ -93,7 +95,7 @@ def explain(
             continue
         if contribution.generator == "rule" and (label := labels.get(signal.name or "")):
             return Reason(signal.kind, f"{words}: {label}", (position,))
-        return Reason(signal.kind, words.format(title=title), (position,))
+        return Reason(signal.kind, words.format(title=title, name=signal.name), (position,))
     return None
 
 

@@ -1,13 +1,14 @@
 """What training and embedding know about the items of a request's signals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
 
 from profiles.signals import Signal, SignalKind
+from recommendations.hints import Hint
 from recommendations.pipeline.arrays import (
     Matrix,
     Vector,
@@ -74,6 +75,8 @@ RECALL_COMPLEMENTS = _RECALL.format(
 
 def content_counts(signal: Signal, now: float) -> bool:
     """Whether a signal takes part in content scoring: a question of this signal alone."""
+    if signal.name is not None:
+        return False
     return signal.kind in PAGE_KINDS or now - signal.last_at <= CONTENT_WINDOW.total_seconds()
 
 
@@ -94,6 +97,8 @@ def recall(
     """
     wanted: dict[int, bool] = {}
     for signal in signals:
+        if signal.name is not None:
+            continue
         counts = content and content_counts(signal, now)
         wanted[signal.item] = wanted.get(signal.item, False) or counts
     if not wanted:
@@ -124,6 +129,21 @@ def recall(
         named={row[0]: (row[1], row[2]) for row in rows},
         groups={row[0]: row[7] for row in rows if row[7]},
         paths={row[0]: row[8] for row in rows} if categories else {},
+    )
+
+
+def with_hints(memory: Memory, hints: Sequence[Hint]) -> Memory:
+    """The memory with what goes with each hint, as if it were an item of the history."""
+    if not hints:
+        return memory
+    known = len(memory.learned)
+    owners = np.repeat(np.arange(known, known + len(hints)), [len(hint.items) for hint in hints])
+    return replace(
+        memory,
+        learned=(*memory.learned, *(hint.number for hint in hints)),
+        owners=np.concatenate([memory.owners, owners]),
+        items=np.concatenate([memory.items, *(hint.items for hint in hints)]),
+        weights=np.concatenate([memory.weights, *(hint.weights for hint in hints)]),
     )
 
 

@@ -86,7 +86,7 @@ def strongest(scores: Mapping[int, float], most: int, *, excluded: Collection[in
 
 def own_amount(signal: Signal, weight: float, memory: Memory, blend: Blend) -> float:
     """What a signal adds to its own item: buying it again, or coming back to it."""
-    if signal.kind in PAGE_KINDS:
+    if signal.kind not in HISTORY_KINDS:
         return 0.0
     factor = blend.revisit if signal.kind in CONSIDERED_KINDS else blend.buy_again
     return factor * weight * memory.repeat.get(signal.item, 1.0)

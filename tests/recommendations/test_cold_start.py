@@ -1,0 +1,166 @@
+"""Whoever is new: shoppers by what they say and first click, items by what they are like."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from catalog.tasks import embed_changed_items
+from profiles.consent import record_consent
+from profiles.identity import ShopperRef
+from profiles.models import EventKind, Purpose, Shopper
+from profiles.policy import set_signal_policy
+from profiles.signals import SignalKind
+from recommendations.context import build_request
+from recommendations.recommend import affinity, ledgers_of, recommend
+from recommendations.values import Slate
+from tenants.tasks import current_schema
+from tests.conftest import ApiClient
+from tests.make import make_event, make_item, make_shopper
+from tests.shop import planted_shop
+
+
+def slate_of(shopper: str | None, placement: str = "home", **asked: Any) -> Slate:
+    ref = None if shopper is None else ShopperRef(known=shopper)
+    slate = recommend(build_request(placement, shopper=ref, **asked))
+    assert slate.fallbacks == ()
+    return slate
+
+
+def titles(slate: Slate) -> list[str]:
+    return [item.title for item in slate.items]
+
+
+def prefer(api: ApiClient, shopper: str, **preferences: Any) -> None:
+    response = api.put(f"/api/v1/shoppers/{shopper}", {"preferences": preferences})
+    assert response.status_code == 200, response.content
+
+
+@pytest.mark.parametrize(
+    ("preference", "brand"), [({"brand": "Acme"}, "Acme"), ({"category": "Lamps"}, "Acme")]
+)
+def test_a_new_shopper_gets_what_was_stated_as_preferred_and_is_told_so(
+    api: ApiClient, preference: dict[str, str], brand: str
+) -> None:
+    planted_shop()
+    liked = make_item("LAMP", title="Reading lamp", brand="Acme", category_path=("Home", "Lamps"))
+    make_shopper("newcomer")
+    assert "Reading lamp" not in titles(slate_of("newcomer", limit=3))
+
+    prefer(api, "newcomer", **preference)
+    slate = slate_of("newcomer", limit=3)
+    assert slate.personalized
+    first = slate.items[0]
+    assert (first.item_id, first.brand) == (liked.pk, brand)
+    [(key, value)] = preference.items()
+    assert first.reason is not None
+    assert first.reason.text == f"You prefer {key} {value}"
+    assert first.ledger[first.reason.cited[0]].signal.item_id is None
+
+
+def test_an_attribute_may_be_preferred_among_what_sells(api: ApiClient) -> None:
+    shop = planted_shop()
+    whisk = shop.kitchen[4]
+    whisk.attributes = {"color": "Green"}
+    whisk.save()
+    make_shopper("newcomer")
+    prefer(api, "newcomer", color="green", size=38, vegan=True, nothing=None)
+    assert titles(slate_of("newcomer", limit=1)) == ["Whisk"]
+
+
+def test_without_a_preference_the_score_falls_by_exactly_its_contribution(api: ApiClient) -> None:
+    shop = planted_shop()
+    shopper = make_shopper("newcomer")
+    make_event(shopper, shop.camping[0], EventKind.VIEW)
+    prefer(api, "newcomer", category="Kitchen")
+    request = build_request("home", shopper=ShopperRef(known="newcomer"))
+    before = ledgers_of(request, [item.pk for item in shop.kitchen])
+    owed = {
+        item: sum(c.amount for c in ledger if c.signal.kind == "preference")
+        for item, ledger in before.items()
+    }
+    assert all(amount > 0 for amount in owed.values())
+
+    prefer(api, "newcomer")
+    without = build_request("home", shopper=ShopperRef(known="newcomer"), now=request.now)
+    after = ledgers_of(without, list(before))
+    for item, ledger in before.items():
+        assert after[item].score == pytest.approx(ledger.score - owed[item], abs=1e-12)
+
+
+def test_preferences_are_used_as_consent_and_policy_allow(api: ApiClient) -> None:
+    planted_shop()
+    make_item("LAMP", title="Reading lamp", brand="Acme")
+    make_shopper("newcomer")
+    prefer(api, "newcomer", brand="Acme")
+    assert titles(slate_of("newcomer", limit=1)) == ["Reading lamp"]
+
+    set_signal_policy(SignalKind.PREFERENCE, may_rank=True, may_cite=False)
+    [item] = slate_of("newcomer", limit=1).items
+    assert item.title == "Reading lamp"
+    assert item.reason is None or item.reason.kind != "preference"
+
+    set_signal_policy(SignalKind.PREFERENCE, may_rank=False, may_cite=True)
+    assert "Reading lamp" not in titles(slate_of("newcomer", limit=1))
+    set_signal_policy(SignalKind.PREFERENCE, may_rank=True, may_cite=True)
+
+    shopper = Shopper.objects.get(external_id="newcomer")
+    record_consent(shopper, Purpose.PERSONALIZATION, granted=False, source="tests")
+    slate = slate_of("newcomer", limit=1)
+    assert not slate.personalized
+    assert titles(slate) != ["Reading lamp"]
+
+
+def test_preferences_cost_no_statement_once_they_are_settled(api: ApiClient) -> None:
+    planted_shop()
+    make_shopper("newcomer")
+    prefer(api, "newcomer", category="Kitchen", brand="Acme")
+    for _ in range(2):
+        slate_of("newcomer")
+    with CaptureQueriesContext(connection) as queries:
+        slate_of("newcomer")
+    assert len(queries) <= 4, [query["sql"][:80] for query in queries]
+
+
+def test_the_first_click_changes_the_next_slate(api: ApiClient) -> None:
+    shop = planted_shop()
+    shopper = make_shopper("newcomer")
+    kitchen = {item.title for item in shop.kitchen}
+    make_event(shopper, shop.kitchen[0], EventKind.CLICK)
+    assert set(titles(slate_of("newcomer", limit=2))) <= kitchen
+
+
+def test_a_new_item_is_recommended_by_what_it_is_like(api: ApiClient) -> None:
+    planted_shop()
+    make_item("NEW-1", title="Camping tent for four people")
+    make_item("NEW-2", title="Large camping tent for four people")
+    make_item("NEW-3", title="Invoice software, yearly plan")
+    embed_changed_items(current_schema())
+    first = slate_of(None, "item", item="NEW-1", limit=1).items[0]
+    assert first.title == "Large camping tent for four people"
+    assert first.reason is not None
+    assert first.reason.text == "Similar to Camping tent for four people"
+
+
+def test_a_search_is_ordered_by_the_shoppers_own_signals_and_by_nothing_else(
+    api: ApiClient,
+) -> None:
+    shop = planted_shop()
+    shopper = make_shopper("camper")
+    ids = [shop.camping[1].pk, shop.kitchen[1].pk]
+    assert affinity(build_request("search", shopper=ShopperRef(known="camper")), ids) == {}
+
+    make_event(shopper, shop.camping[0], EventKind.VIEW)
+    found = affinity(build_request("search", shopper=ShopperRef(known="camper")), ids)
+    bag, knife = (found[item].score for item in ids)
+    assert bag > knife
+    kinds = {c.signal.kind for ledger in found.values() for c in ledger}
+    assert kinds == {"view"}
+
+    record_consent(shopper, Purpose.PERSONALIZATION, granted=False, source="tests")
+    with CaptureQueriesContext(connection) as queries:
+        request = build_request("search", shopper=ShopperRef(known="camper"))
+        read = len(queries)
+        assert affinity(request, ids) == {}
+    assert len(queries) == read
