@@ -1,6 +1,6 @@
 """What a shopper allows: recording it, and reading only what it allows."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -38,7 +38,8 @@ def permitted_states(purpose: Purpose) -> PersonalDataQuerySet[ShopperState]:
 class PermittedState:
     """The online state of a shopper who grants the purpose that it was read for.
 
-    `seen` holds how often each item was shown lately, by day; see `profiles.exposure`.
+    `seen` holds how often each item was shown lately, by day; see `profiles.exposure`. `version`
+    is another text after any change.
     """
 
     shopper_id: int
@@ -48,29 +49,46 @@ class PermittedState:
     preferences: dict[str, Any] = field(default_factory=dict)
     traits: dict[str, Any] = field(default_factory=dict)
     seen: Seen = field(default_factory=dict)
+    version: str = ""
 
 
 # `permitted_states` written out: this is read on every request, and building it by the ORM costs
 # more than everything else in it.
-READ_STATE = """
-    SELECT i.shopper_id, coalesce(s.history, '[]'), coalesce(s.cart, '{}'),
-           coalesce(s.dismissed, '{}'), sh.preferences, sh.traits, coalesce(s.seen, '{}')
-    FROM profiles_identity i
-    JOIN profiles_consent c ON c.shopper_id = i.shopper_id AND c.purpose = %s AND c.granted
+PERMITTED_SHOPPER = """
+    profiles_identity i
+    JOIN profiles_consent c ON c.shopper_id = i.shopper_id AND c.purpose = %(purpose)s AND c.granted
     JOIN profiles_shopper sh ON sh.id = i.shopper_id
     LEFT JOIN profiles_shopperstate s ON s.shopper_id = i.shopper_id
-    WHERE i.kind = %s AND i.value = %s
 """
+"""The rows `i`, `c`, `sh` and `s` of shoppers who grant `purpose`: where SQL by hand begins."""
+
+NAMED = "i.kind = %(kind)s AND i.value = %(value)s"
+
+STATE_VERSION = "coalesce(s.xmin::text, '') || '.' || sh.xmin::text"
+"""Another text after any change to the shopper or to their state: of which transactions the rows
+are, PostgreSQL 18, 5.6 System Columns."""
+
+STATE_COLUMNS = f"""
+    i.shopper_id, coalesce(s.history, '[]'), coalesce(s.cart, '{{}}'),
+    coalesce(s.dismissed, '{{}}'), sh.preferences, sh.traits, coalesce(s.seen, '{{}}'),
+    {STATE_VERSION}
+"""
+"""What `state_of` reads."""
+
+READ_STATE = f"SELECT {STATE_COLUMNS} FROM {PERMITTED_SHOPPER} WHERE {NAMED}"  # noqa: S608  # as above
 
 
 def find_state(kind: Identity.Kind, value: str, purpose: Purpose) -> PermittedState | None:
     """The state of the shopper with this id, maybe empty; None without consent. One query."""
     with connection.cursor() as cursor:
-        cursor.execute(READ_STATE, [purpose.value, kind.value, value])
+        cursor.execute(READ_STATE, {"purpose": purpose.value, "kind": kind.value, "value": value})
         row = cursor.fetchone()
-    if row is None:
-        return None
-    shopper_id, history, cart, dismissed, preferences, traits, seen = row
+    return None if row is None else state_of(row)
+
+
+def state_of(row: Sequence[Any]) -> PermittedState:
+    """The state in a row of STATE_COLUMNS."""
+    shopper_id, history, cart, dismissed, preferences, traits, seen, version = row
     return PermittedState(
         shopper_id,
         signals_from(orjson.loads(history)),
@@ -79,6 +97,7 @@ def find_state(kind: Identity.Kind, value: str, purpose: Purpose) -> PermittedSt
         orjson.loads(preferences),
         orjson.loads(traits),
         orjson.loads(seen),
+        version,
     )
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
@@ -28,6 +29,13 @@ from tenants.outage import require_database
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class FoundState:
+    """The state of the request's shopper where somebody has read it; None without consent."""
+
+    state: PermittedState | None
+
+
 def build_request(
     placement: str,
     *,
@@ -37,6 +45,7 @@ def build_request(
     limit: int = 10,
     now: datetime | None = None,
     around: Circumstances = NO_CIRCUMSTANCES,
+    found: FoundState | None = None,
 ) -> RecommendationRequest:
     """Read what a slate for this shopper and page may be made of. One or two queries.
 
@@ -57,7 +66,9 @@ def build_request(
     page = _page([name for name in (item, *(cart_items or ())) if name], fallbacks)
     context_ids = [page[item]] if item and item in page else []
     given_cart = [page[name] for name in cart_items or () if name in page]
-    known = _known(shopper, fallbacks) if shopper else None
+    if found is None and shopper is not None:
+        found = FoundState(_known(shopper, fallbacks))
+    known = found.state if found else None
     history = known.signals if known else []
     cart = list(known.cart) if known and cart_items is None else []
     cart += [_page_signal(SignalKind.CART_ITEM, item_id, now) for item_id in given_cart]
@@ -86,6 +97,7 @@ def build_request(
         dismissed_item_ids=frozenset(known.dismissed) if known else frozenset(),
         capped_item_ids=_capped(known, settings.guard.cap, now) if known else frozenset(),
         facts=_facts(known, around, now) if known else None,
+        shopper_version=known.version if known else "",
         around=around,
         fallbacks=tuple(fallbacks),
     )

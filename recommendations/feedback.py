@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 from django.db import DatabaseError, connection, transaction
@@ -24,7 +24,8 @@ from profiles.models import Shopper
 from recommendations.fallbacks import Fallback, note_fallback
 from recommendations.models import Decision, Impression, Placement
 from recommendations.outbox import SENT_EVERY, Outbox
-from recommendations.values import Slate, relevance
+from recommendations.prepared import Ready, prepare
+from recommendations.values import PlacementSettings, Slate, relevance
 from tenants.connection import tenant_id
 from tenants.errors import DomainError, ErrorKind
 from tenants.models import Tenant
@@ -42,12 +43,33 @@ return redis.call('RPUSH', KEYS[1], unpack(ARGV))
 """
 
 
-def record_served(slate: Slate) -> None:
+def record_served(slate: Slate, *, again: dict[str, Any] | None = None) -> None:
     """Note the decision; it is in the buffer some milliseconds after the answer (`outbox`).
 
-    Never raises: an answer that is ready is not withheld because it cannot be noted.
+    `again` is what serving it again needs (`prepared.to_prepare`). Never raises: an answer that
+    is ready is not withheld because it cannot be noted.
     """
-    outbox.add(orjson.dumps(_compact(slate)))
+    outbox.add(orjson.dumps({**_compact(slate), "prepare": again}))
+
+
+def record_prepared(
+    ready: Ready, *, settings: PlacementSettings, limit: int, now: datetime, latency_ms: float
+) -> UUID:
+    """Note that a prepared slate was served, as `record_served`; the decision's id."""
+    decision = uuid4()
+    header = {
+        "id": decision,
+        "tenant": tenant_id(),
+        "placement": settings.code,
+        "shopper_id": ready.shopper_id,
+        "served_at": now.timestamp(),
+        "ranker_version": settings.ranker_version,
+        "fallbacks": (),
+        "latency_ms": latency_ms,
+        "context": {"items": [], "cart": [], "limit": limit, "prepared": True},
+    }
+    outbox.add(orjson.dumps(header)[:-1] + b"," + ready.noted.encode()[1:])
+    return decision
 
 
 def _send(entries: Sequence[bytes]) -> None:
@@ -182,6 +204,7 @@ def _write(entries: Iterable[bytes]) -> None:
     Decision.objects.bulk_create(
         [_decision(entry, items, shoppers) for entry in compact], ignore_conflicts=True
     )
+    prepare(compact, shoppers)
     Impression.objects.bulk_create(
         [
             Impression(

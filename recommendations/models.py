@@ -240,3 +240,29 @@ class Impression(models.Model):
 
     def __str__(self) -> str:
         return f"{self.item_id} at {self.position}"
+
+
+class PreparedSlate(models.Model):
+    """A slate that a shopper was served, ready to be served again while nothing changed that it
+    depends on; see `recommendations.prepared`.
+    """
+
+    shopper = models.ForeignKey(Shopper, on_delete=models.CASCADE, related_name="+")
+    page = models.CharField(max_length=64, help_text="A digest of all that the request said.")
+    version = models.CharField(max_length=50, help_text="Of the shopper's state.")
+    generation = models.CharField(max_length=32, help_text="Of the shop's settings and catalog.")
+    good_until = models.DateTimeField(db_index=True)
+    items = ArrayField(models.BigIntegerField(), help_text="In their order.")
+    offers = ArrayField(
+        models.CharField(max_length=60), help_text="What each cost: price/sale price/currency."
+    )
+    shown = models.TextField(help_text="JSON: the items as they were answered.")
+    noted = models.TextField(help_text="JSON: the ledgers, as a decision notes them.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("shopper", "page", name="prepared_slate_unique_per_page")
+        ]
+
+    def __str__(self) -> str:
+        return f"slate for {self.shopper_id}"

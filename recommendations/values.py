@@ -69,6 +69,7 @@ class RecommendationRequest:
     dismissed_item_ids: frozenset[int] = frozenset()
     capped_item_ids: frozenset[int] = frozenset()
     facts: ShopperFacts | None = None
+    shopper_version: str = ""
     around: Circumstances = NO_CIRCUMSTANCES
     simulated: bool = False
     fallbacks: tuple[str, ...] = ()

@@ -73,6 +73,12 @@ def note_generations(found: Mapping[str, bytes | None]) -> None:
         looked_up.update(found)
 
 
+def current_generation() -> str | None:
+    """What everything settled of the current schema is good for; None while Valkey is out."""
+    found = _generation()
+    return None if found is None else found.decode()
+
+
 def kept_value(name: str, *, schema: str, tenant: int | None) -> Any:
     """What this process keeps, good or not: a guess at what is needed, never an answer."""
     kept = _kept.get((schema, tenant, name))

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from profiles.identity import ShopperRef
+from recommendations.api.answers import answer
 from recommendations.api.inputs import (
     MAX_LIMIT,
     RecommendationQuery,
@@ -17,10 +18,9 @@ from recommendations.api.inputs import (
     SlateOutput,
     WhyOutput,
 )
-from recommendations.api.outputs import simulation_output, slate_output, why_output
+from recommendations.api.outputs import simulation_output, why_output
 from recommendations.context import build_request
-from recommendations.feedback import get_decision, record_served
-from recommendations.recommend import recommend
+from recommendations.feedback import get_decision
 from recommendations.simulation import Edit, rules_on_trial, simulate
 from tenants.errors import BODY_REFUSALS, REFUSALS, ErrorOutput
 from tenants.input import parse_body, parse_query
@@ -53,17 +53,16 @@ class RecommendationsView(APIView):
         A shopper who is new, unknown or does not grant personalization gets what is popular.
         """
         query = parse_query(request, RecommendationQuery)
-        recommendation_request = build_request(
-            query.placement,
-            shopper=ShopperRef.given(query.shopper, query.anonymous),
-            item=query.item,
-            cart_items=query.items,
-            limit=query.limit,
-            around=query.around,
+        return Response(
+            answer(
+                query.placement,
+                shopper=ShopperRef.given(query.shopper, query.anonymous),
+                item=query.item,
+                cart_items=query.items,
+                limit=query.limit,
+                around=query.around,
+            )
         )
-        slate = recommend(recommendation_request)
-        record_served(slate)
-        return Response(slate_output(slate))
 
 
 class SimulationView(APIView):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 
 from django.apps import apps
@@ -9,6 +10,7 @@ from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth.models import Group
 from django.core.files.base import ContentFile
 from django.db.models import Model
+from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from catalog.embedding import content_hash
@@ -24,7 +26,7 @@ from catalog.quality.models import PriceRange
 from catalog.search_models import SearchPhrase, SearchVocabulary
 from profiles.ingest import record_events
 from profiles.models import Identity, Shopper
-from recommendations.models import Decision, Placement, RankerVersion
+from recommendations.models import Decision, Placement, PreparedSlate, RankerVersion
 from recommendations.placements import ensure_default_placements
 from recommendations.training.recipe import Recipe
 from tenants.connection import connection
@@ -114,6 +116,17 @@ def plant(tenant: Tenant, *, first_id: int) -> Planted:
         assert isinstance(shopper, Shopper)
         shopper.traits = {"size": f"{marker} trait"}
         shopper.save()
+        rows[PreparedSlate] = PreparedSlate.objects.create(
+            shopper=shopper,
+            page=f"{marker}-page",
+            version="-",
+            generation="-",
+            good_until=timezone.now() + timedelta(days=1),
+            items=[item.pk],
+            offers=[""],
+            shown=f'[{{"title": "{marker}"}}]',
+            noted="{}",
+        )
         feed = rows[FeedImport]
         assert isinstance(feed, FeedImport)
         feed.options = {"currency": "EUR"}
