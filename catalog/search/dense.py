@@ -25,23 +25,24 @@ _kept: OrderedDict[tuple[str, str], str] = OrderedDict()
 _lock = threading.Lock()
 
 NEAR: Final = f"""
-    SELECT e.item_id FROM catalog_itemembedding e JOIN ({FROM_ITEMS}) ON i.id = e.item_id
+    SELECT e.item_id, -(e.vector <#> %s::halfvec({EMBEDDING_DIMENSIONS})) AS similarity
+    FROM catalog_itemembedding e JOIN ({FROM_ITEMS}) ON i.id = e.item_id
     WHERE e.model_version = %s AND {{condition}}
     ORDER BY e.vector <#> %s::halfvec({EMBEDDING_DIMENSIONS}) LIMIT %s
 """
 
 # Adding nothing keeps the planner from the approximate index, which finds few of so few.
 NEAR_AMONG: Final = f"""
-    SELECT e.item_id FROM catalog_itemembedding e
+    SELECT e.item_id, -(e.vector <#> %s::halfvec({EMBEDDING_DIMENSIONS})) AS similarity
+    FROM catalog_itemembedding e
     WHERE e.item_id = ANY(%s) AND e.model_version = %s
     ORDER BY (e.vector <#> %s::halfvec({EMBEDDING_DIMENSIONS})) + 0 LIMIT %s
 """
 
 CANDIDATES: Final = f"""
     WITH near AS MATERIALIZED ({{near}})
-    SELECT i.id, {PRICE}, -(e.vector <#> %s::halfvec({EMBEDDING_DIMENSIONS})), i.created_at
-    FROM {FROM_ITEMS}
-    LEFT JOIN catalog_itemembedding e ON e.item_id = i.id AND e.model_version = %s
+    SELECT i.id, {PRICE}, near.similarity, i.created_at
+    FROM {FROM_ITEMS} LEFT JOIN near ON near.item_id = i.id
     WHERE i.id = ANY (ARRAY(SELECT item_id FROM near) || %s::bigint[]) AND {{condition}}
 """
 
@@ -57,7 +58,7 @@ class Live:
 
     price: Decimal | None
     similarity: float | None
-    """The cosine to the text; None without a vector of the model that serves."""
+    """The cosine to the text of one of the nearest; None of any other."""
     created_at: datetime
 
 
@@ -100,11 +101,14 @@ def look(
         version = embedder().version
         inner: list[Any]
         if among is not None:
-            nearest, inner = NEAR_AMONG, [list(among), version, vector, near]
+            nearest, inner = NEAR_AMONG, [vector, list(among), version, vector, near]
         else:
-            nearest, inner = NEAR.format(condition=condition), [version, *given, vector, near]
+            nearest, inner = (
+                NEAR.format(condition=condition),
+                [vector, version, *given, vector, near],
+            )
         sql = CANDIDATES.format(near=nearest, condition=condition)
-        values = [*inner, vector, version, list(ids), *given]
+        values = [*inner, list(ids), *given]
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return {pk: Live(*cells) for pk, *cells in cursor.fetchall()}

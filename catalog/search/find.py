@@ -123,7 +123,7 @@ def explained(ids: Sequence[int], ranked: Ranked) -> tuple[Hit, ...]:
         for field, weight in FIELD_WEIGHTS.items():
             scores = lexical.top(lexical.scored(among, [field]), len(ids)).scores if weight else {}
             for pk, score in scores.items():
-                if amount := score * ranked.lexical_scale:
+                if amount := score * ranked.lexical_scale * ranked.coverage.get(pk, 1.0):
                     part = Contribution(Retriever.LEXICAL, field, amount)
                     parts.setdefault(pk, []).append(part)
     hits = []

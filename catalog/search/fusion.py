@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-LEXICAL_WEIGHT: Final = 0.7
-"""Of the best lexical score; the rest is the dense one's."""
+ONE_WORD: Final = 0.9
+SEVERAL_WORDS: Final = 0.6
+"""What words count beside meaning: one word says less of what is meant than it says exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +31,36 @@ class Fusion:
 
 def fuse(
     lexical: Mapping[int, float],
+    coverage: Mapping[int, float],
     similarities: Mapping[int, float],
     *,
-    share: float = LEXICAL_WEIGHT,
+    words: int,
 ) -> Fusion:
     """Both scores of each item on one scale; ties by id.
 
-    The lexical score counts relative to the best one. A similarity counts by where it lies between
-    the least and the greatest among the candidates, for models differ in what they call near.
+    A lexical score counts by the share of the words that the item has (`coverage`, 1 if it is not
+    said), relative to the best one; if even the best has only some of the words, all count less.
+    A similarity counts by where it lies between the least and the greatest of those given, for
+    models differ in what they call near. `words` is how many there are to find.
     """
-    most_lexical = max(lexical.values(), default=0.0)
+    covered = {item: score * coverage.get(item, 1.0) for item, score in lexical.items()}
+    best = max(covered, key=lambda item: (covered[item], -item), default=None)
+    most = 0.0 if best is None else covered[best]
     least = min(similarities.values(), default=0.0)
     span = max(similarities.values(), default=0.0) - least
-    if most_lexical <= 0 or span <= 0:
-        share = 0.0 if most_lexical <= 0 else 1.0
-    lexical_scale = share / most_lexical if most_lexical > 0 else 0.0
+    share = ONE_WORD if words <= 1 else SEVERAL_WORDS
+    if span <= 0:
+        share = 1.0
+    lexical_scale = 0.0
+    if best is not None and most > 0:
+        lexical_scale = share * coverage.get(best, 1.0) / most
     dense_scale = (1 - share) / span if span > 0 else 0.0
     fused = {
         item: Fused(
-            lexical.get(item, 0.0) * lexical_scale,
+            covered.get(item, 0.0) * lexical_scale,
             (similarities.get(item, least) - least) * dense_scale,
         )
-        for item in lexical.keys() | similarities.keys()
+        for item in covered.keys() | similarities.keys()
     }
     ordered = sorted(fused.items(), key=lambda pair: (-pair[1].score, pair[0]))
     return Fusion(dict(ordered), lexical_scale)

@@ -150,8 +150,11 @@ def _write(
         listed = {pk: _signature(*rest) for pk, *rest in cursor.fetchall()}
         changed = [pk for pk, signature in listed.items() if known.get(pk) != signature]
         gone = known.keys() - listed.keys()
-        for pk in (*gone, *(known.keys() & changed)):
-            target.writer.delete_documents_by_term("item", pk)
+        outdated = [*gone, *(known.keys() & changed)]
+        if outdated:
+            # By query: deleting by a term of an unsigned field quietly deletes nothing (0.27).
+            old = Query.term_set_query(target.index.schema, "item", outdated)
+            target.writer.delete_documents_by_query(old)
         cursor.execute(ROWS, [changed])
         rows = [_row(cells) for cells in cursor.fetchall()]
     for row in rows:

@@ -14,8 +14,16 @@ from catalog.search.slots import Alternative, Dictionary, Parsed, Slot
 from catalog.search.storage import OpenIndex
 from catalog.search.values import ATTRIBUTE, IN_STOCK, Filter
 
-FIELD_WEIGHTS: Final = {"text": 1.0, "title": 0.5, "brand": 0.3, "category": 0.3}
-"""What a field's BM25 counts. `text` is everything the item says; the others are in it as well."""
+FIELD_WEIGHTS: Final = {
+    "text": 1.0,
+    "prose": 1.0,
+    "attributes": 0.6,
+    "title": 0.3,
+    "brand": 0.2,
+    "category": 0.2,
+}
+"""What a field's BM25 counts. `text` is everything the item says, `prose` all but attributes; what
+the title says is in three of the fields, and so counts most."""
 
 MOST_PRICE: Final = 2**62
 
@@ -79,6 +87,18 @@ class Lexical:
         pairs = [(int(pk or 0), float(score)) for pk, (score, _) in zip(items, found.hits)]  # noqa: B905
         pairs.sort(key=lambda pair: (-pair[1], pair[0]))
         return Top(dict(pairs), found.count)  # type: ignore[attr-defined]  # missing in the stubs
+
+    def coverage(self, ids: Ids) -> Scores:
+        """The share of the slots that each of these items fills."""
+        needed = [slot for slot in self.parsed.slots if not slot.optional]
+        if not needed or not ids:
+            return {}
+        filled = [
+            (Occur.Should, Query.const_score_query(self._filled(slot), 1 / len(needed)))
+            for slot in needed
+        ]
+        among = Query.const_score_query(self.among(ids), 0.0)
+        return self.top(Query.boolean_query([(Occur.Must, among), *filled]), len(ids)).scores
 
     def ids(self, query: Query, limit: int) -> list[int]:
         """Any items of a query, at most so many."""

@@ -42,6 +42,8 @@ class Ranked:
     pool: dict[int, Fused]
     """Best first; each was looked up, and holds right now."""
     lexical_scale: float
+    coverage: dict[int, float]
+    """The share of the words that an item of the pool has, where it is not all of them."""
     live: dict[int, Live]
     codes: frozenset[int]
     """Of the pool, what the text names exactly."""
@@ -93,9 +95,13 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
     others = [pk for pk in live if pk not in by_words]
     if others and parsed.slots:
         by_words |= lexical.top(lexical.scored(lexical.among(others)), len(others)).scores
+    some = [pk for pk in by_words if pk not in strict.scores]
+    coverage = lexical.coverage(some)
     fusion = fuse(
         {pk: score for pk, score in by_words.items() if pk in live},
+        coverage,
         {pk: item.similarity for pk, item in live.items() if item.similarity is not None},
+        words=sum(not slot.optional for slot in parsed.slots),
     )
     exact = sorted(codes & live.keys())
     pool = {pk: fusion.scores.get(pk, NO_SCORE) for pk in (*exact, *fusion.scores)}
@@ -106,6 +112,7 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
         pool=pool,
         live=live,
         lexical_scale=fusion.lexical_scale,
+        coverage=coverage,
         codes=frozenset(exact),
         every_word=every_word,
         strict=frozenset(strict.scores.keys() & live.keys()) if all_strict else None,

@@ -12,11 +12,12 @@ from tantivy import Document, Index, Schema, SchemaBuilder, TextAnalyzerBuilder,
 from catalog.search.facts import category_names, codes_of, numbers_of, texts_of
 from catalog.search.words import base_language, indexed, words_of
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised with every change of what is written below: an index of another format is built anew."""
 
-STEMMED: Final = ("title", "brand", "category", "attributes", "description", "text")
-"""Searched by stems; `text` is all the others in one, as a plain BM25 would have it."""
+STEMMED: Final = ("title", "brand", "category", "attributes", "prose", "text")
+"""Searched by stems. `attributes` has their values, `prose` everything but them, and `text` is all
+of it with the names of the attributes: what a plain BM25 would search."""
 
 PRICE_UNIT: Final = Decimal(10_000)
 NO_PRICE: Final = -1
@@ -79,12 +80,14 @@ def register(index: Index) -> None:
 def document(row: Row, default_language: str) -> Document:
     """The item as it is written into the index."""
     language = base_language(row.language or default_language)
-    category = " ".join(row.category_path)
-    attributes = " ".join(
-        f"{name} {' '.join(texts_of(value))}" for name, value in row.attributes.items()
+    category_words = " ".join(row.category_path)
+    title, brand, description = (
+        indexed(part, language) for part in (row.title, row.brand, row.description)
     )
-    parts = (row.title, row.brand, category, attributes, row.description)
-    stemmed = [indexed(part, language) for part in parts]
+    category = indexed(category_words, language)
+    named, values = (indexed(part, language) for part in _attribute_words(row.attributes))
+    prose = " ".join(part for part in (title, brand, category, description) if part)
+    stemmed = (title, brand, category, values, prose, f"{prose} {named}")
     made = Document()
     made.add_unsigned("item", row.item_id)
     made.add_integer("signature", row.signature)
@@ -92,14 +95,24 @@ def document(row: Row, default_language: str) -> Document:
     made.add_integer("price", price_units(row.price) if row.price is not None else NO_PRICE)
     made.add_text("availability", "in_stock" if row.in_stock else "sold_out")
     made.add_text("language", language)
-    for name, text in zip(STEMMED, [*stemmed, " ".join(stemmed)], strict=True):
+    for name, text in zip(STEMMED, stemmed, strict=True):
         if text:
             made.add_text(name, text)
-    made.add_text("words", " ".join(words_of(f"{row.title} {row.brand} {category}")))
+    made.add_text("words", " ".join(words_of(f"{row.title} {row.brand} {category_words}")))
     for code in codes_of(row.external_id, row.attributes):
         made.add_text("codes", code)
     _add_facts(made, row)
     return made
+
+
+def _attribute_words(attributes: dict[str, Any]) -> tuple[str, str]:
+    """The attributes with their names, and without. Of what is true the name is the value."""
+    named, values = [], []
+    for name, value in attributes.items():
+        said = " ".join(texts_of(value))
+        named.append(f"{name} {said}")
+        values.append({"true": name, "false": ""}.get(said, said))
+    return "\n".join(named), "\n".join(values)
 
 
 def price_units(price: Decimal) -> int:

@@ -32,7 +32,7 @@ def test_a_word_in_the_title_counts_more_than_one_in_the_description(tenant: Ten
     assert found("lamp") == [titled.pk, described.pk]
     first, second = search("lamp").hits
     assert first.score > second.score > 0
-    assert {part.field for part in first.contributions} == {"text", "title"}
+    assert {part.field for part in first.contributions} == {"text", "prose", "title"}
     assert sum(part.amount for part in first.contributions) == pytest.approx(first.score)
 
 
