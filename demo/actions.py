@@ -14,9 +14,10 @@ from demo.storefront.cart import (
     quantity_in_cart,
     read_cart,
 )
-from demo.storefront.events import decision_given, note_event, noted_text
+from demo.storefront.events import decision_given, note_event, note_events, noted_text
 from demo.storefront.items import find_item
 from demo.storefront.pages import not_found, wants_fragment
+from demo.storefront.searching import MOST_TYPED
 from demo.storefront.visitor import (
     Visitor,
     become_new_visitor,
@@ -36,7 +37,9 @@ MAX_ORDER_ID_CHARS = 40
 
 @require_POST
 def note(request: HttpRequest) -> HttpResponse:
-    """Note a view, a click or a dismissal of an item."""
+    """Note a view, a click or a dismissal of an item, or a search."""
+    if request.POST.get("kind") == "search":
+        return _note_search(request)
     item = find_item(request.POST.get("item", ""))
     if item is None:
         return not_found(request, "item")
@@ -47,6 +50,15 @@ def note(request: HttpRequest) -> HttpResponse:
     decision = decision_given(request.POST.get("decision"))
     note_event(visitor, kind, item.external_id, decision=decision)
     return _answer(request, noted_text(visitor, kind, item.title), otherwise="demo:home")
+
+
+def _note_search(request: HttpRequest) -> HttpResponse:
+    """The next slates know of it."""
+    query = request.POST.get("query", "")[:MOST_TYPED].replace("\x00", "").strip()
+    if query:
+        fields = {"decision": decision_given(request.POST.get("decision"))}
+        note_events(current_visitor(request), [{"kind": "search", "query": query, **fields}])
+    return HttpResponse(status=204)
 
 
 @require_POST

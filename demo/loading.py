@@ -15,6 +15,7 @@ from django_tenants.utils import schema_context
 
 from catalog.importing import run_import
 from catalog.models import FeedContent, FeedFormat, FeedImport, Item
+from catalog.search.indexing import update_index
 from catalog.tasks import check_whole_catalog, embed_changed_items
 from demo.marks import LOADED, LOADING, DemoNotLoaded, mark
 from demo.storefront.visitor import FEATURED_TRAIT
@@ -27,6 +28,7 @@ from profiles.models import Purpose, Shopper
 from profiles.state import rebuild_states
 from recommendations.models import MerchandisingRule, Placement, RankerVersion
 from recommendations.placements import ensure_default_placements
+from recommendations.searching.words import refresh_search_words
 from recommendations.training_run import train
 from tenants.closing import close_tenant
 from tenants.models import Tenant
@@ -100,6 +102,9 @@ def load_store(
         if not RankerVersion.objects.live().filter(pk=version.pk).exists():
             raise DemoNotLoaded(f"The ranker of {store.name} did not go live: {version.note}")
         add_rules(data.rules)
+        with step("Building what search reads"):
+            update_index(anew=True)
+            refresh_search_words(now, anyway=True)
     mark(store, LOADED)
 
 

@@ -3,8 +3,9 @@
 from datetime import timedelta
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 
@@ -15,12 +16,15 @@ from demo.storefront.events import decision_given
 from demo.storefront.items import colors_of, find_item
 from demo.storefront.pages import not_found, show_fragment, show_page, wants_fragment
 from demo.storefront.reviews import opinions_of
+from demo.storefront.searching import MOST_TYPED, results_for
 from demo.storefront.slates import SIZES, slate_for
 from demo.storefront.tiles import tile_of
 from demo.storefront.visitor import current_visitor, introductions, kept
 from demo.storefront.why import find_why
 from demo.storefront.words import attribute_rows
+from recommendations.searching.suggesting import suggestions
 
+SUGGESTIONS = 7
 PICTURE_CACHED_FOR = int(timedelta(days=7).total_seconds())
 
 
@@ -53,6 +57,34 @@ def department(request: HttpRequest, slug: str) -> HttpResponse:
         request,
         "department.html",
         {"department": found, "section": section, "page": page, "tiles": tiles},
+    )
+
+
+@require_safe
+@never_cache
+def search(request: HttpRequest) -> HttpResponse:
+    visitor = current_visitor(request)
+    results = results_for(request, visitor)
+    return show_page(request, "search.html", {"results": results}, visitor=visitor)
+
+
+@require_safe
+@never_cache
+def suggest(request: HttpRequest) -> HttpResponse:
+    """What to suggest for what was typed so far, for the page's script."""
+    typed = request.GET.get("q", "")[:MOST_TYPED].replace("\x00", "")
+    found, _ = suggestions(typed, limit=SUGGESTIONS)
+    return JsonResponse(
+        {
+            "suggestions": [
+                {
+                    "text": each.text,
+                    "kind": each.kind,
+                    "address": reverse("demo:item", args=[each.item]) if each.item else "",
+                }
+                for each in found
+            ]
+        }
     )
 
 

@@ -168,6 +168,11 @@ def test_words_of_a_brand_stay_in_the_text_unless_it_is_not_wanted() -> None:
     assert understood("shoes not from nordhang").text == "shoes"
 
 
+def test_a_color_that_nothing_has_is_not_searched_for_when_it_is_not_wanted() -> None:
+    assert understood("shoes, not purple, without silk").text == "shoes"
+    assert understood("purple shoes").text == "purple shoes"
+
+
 def test_what_only_asks_is_not_searched_for() -> None:
     assert understood("Show me a tent with two rooms, please").text.startswith("tent with two")
     assert understood("show me").text == "show me"

@@ -301,13 +301,53 @@ def test_a_new_visitor_decides_whether_what_they_do_is_used(store_page: Page) ->
     assert set(reasons(page).values()) <= of_everybody
 
 
+def test_a_search_is_suggested_understood_and_taken_apart_again(store_page: Page) -> None:
+    page = store_page
+    results = page.locator(".results [data-tile]")
+    page.goto("/")
+    box = page.get_by_role("combobox", name="Search Small Larkfield")
+    box.press_sequentially("kitc")
+    suggestion = page.get_by_role("option").filter(has_text="Kitchen").first
+    expect(suggestion).to_contain_text("Category")
+    box.press("ArrowDown")
+    expect(page.get_by_role("option", selected=True)).to_have_count(1)
+    box.press("Escape")
+    expect(suggestion).to_be_hidden()
+
+    with page.expect_response(lambda answer: answer.url.endswith("/events/")) as noted:
+        box.fill("kitchen under 40 euros")
+        box.press("Enter")
+    assert noted.value.status == 204
+    understood = page.get_by_role("link", name="Remove: Up to €40")
+    expect(understood).to_be_visible()
+    within = results.count()
+
+    understood.click()
+    expect(page.get_by_role("link", name="Remove: Up to €40")).to_have_count(0)
+    assert results.count() >= within
+
+    page.get_by_role("link", name="Price, low to high").click()
+    expect(page.get_by_role("link", name="Price, low to high")).to_have_attribute(
+        "aria-current", "true"
+    )
+    results.first.locator(".tile-link").click()
+    expect(page.locator("[data-viewed]")).to_have_attribute("data-decision", re.compile(".{36}"))
+
+
 def test_every_page_fits_a_phone(chromium: Browser, address: str) -> None:
     with opened(chromium, address, size=PHONE) as page:
         shop_as(page, "Cora Number0")
         tiles(page).first.get_by_role("button", name="Add to cart").click()
         expect(toast(page)).to_contain_text("Noted")
         item = tiles(page).first.locator(".tile-link").get_attribute("href") or ""
-        for path in ("/", item, "/cart/", "/departments/kitchen/", "/shoppers/"):
+        for path in (
+            "/",
+            item,
+            "/cart/",
+            "/departments/kitchen/",
+            "/shoppers/",
+            "/search/?q=under+40+euros",
+        ):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0], path
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from catalog.search.understanding.lexicon import (
+    ALSO,
     ALTERNATIVES,
     BETWEEN_NEGATION_AND_VALUE,
     COMPATIBLE,
@@ -151,3 +152,16 @@ def _negation_before(stems: Sequence[str], first: int) -> int | None:
         if start >= 0 and tuple(stems[start:end]) == phrase:
             return start
     return None
+
+
+def unlisted(tokens: Sequence[Token], *, taken: Collection[int]) -> list[tuple[int, int]]:
+    """Where the query excludes a color or a material that nothing in the catalog has: nothing is
+    to be excluded then, but the words must not rank either."""
+    stems = [token.stem for token in tokens]
+    found = []
+    for index, stem in enumerate(stems):
+        known = any((role, (stem,)) in ALSO for role in (Role.COLOR, Role.MATERIAL))
+        start = _negation_before(stems, index) if known and index not in taken else None
+        if start is not None:
+            found.append((tokens[start].start, tokens[index].end))
+    return found

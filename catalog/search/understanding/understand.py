@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from catalog.search.filter_syntax import write_filter
 from catalog.search.understanding.leftover import Span, without
 from catalog.search.understanding.lexicon import Role
-from catalog.search.understanding.options import Option, options_in
+from catalog.search.understanding.options import Option, options_in, unlisted
 from catalog.search.understanding.prices import PriceBound, price_bounds
 from catalog.search.understanding.vocabulary import Vocabulary
 from catalog.search.understanding.words import Token, fold, tokens_of
@@ -69,12 +69,14 @@ def understand(
     prices = [bound for bound in bounds if _comparable(bound, vocabulary)]
     foreign = [(bound.start, bound.end) for bound in bounds if bound not in prices]
     options = options_in(tokens, vocabulary, taken=in_prices)
+    taken = in_prices.union(*(range(option.first, option.last + 1) for option in options))
+    absent = unlisted(tokens, taken=taken)
     found = [*_price_constraints(prices, query), *_option_constraints(options, tokens, query)]
     found.sort(key=lambda each: each[0])
     kept = [each for each in found if each[1].id not in ignored]
     spans = [span for _, constraint, spans in kept for span in spans if _leaves(constraint)]
     return Understanding(
-        text=without(query, tokens, [*spans, *foreign]),
+        text=without(query, tokens, [*spans, *foreign, *absent]),
         constraints=tuple(constraint for _, constraint, _ in kept),
         unused=tuple(query[start:end] for start, end in foreign),
     )

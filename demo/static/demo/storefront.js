@@ -140,3 +140,101 @@ if (viewed) {
 window.addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload();
 });
+
+// Search
+
+const searched = document.querySelector("[data-searched]");
+if (searched) {
+    const { searched: query, decision } = searched.dataset;
+    post(noteAddress, { kind: "search", query, decision }).catch(() => {});
+}
+
+// On a small screen the results come first.
+const narrowing = document.querySelector(".narrowing details");
+if (narrowing && matchMedia("(max-width: 760px)").matches) narrowing.open = false;
+
+const KINDS = { query: "", category: "Category", brand: "Brand", item: "Item" };
+const searchForm = document.querySelector("form[data-suggest]");
+const searchInput = searchForm.querySelector("input");
+const suggestionList = searchForm.querySelector("ul");
+let suggestTimer;
+let asked = 0;
+
+function hideSuggestions() {
+    asked += 1;
+    clearTimeout(suggestTimer);
+    suggestionList.hidden = true;
+    searchInput.setAttribute("aria-expanded", "false");
+    searchInput.removeAttribute("aria-activedescendant");
+}
+
+function choose(option) {
+    if (option.dataset.address) {
+        location.assign(option.dataset.address);
+        return;
+    }
+    searchInput.value = option.firstElementChild.textContent;
+    searchForm.requestSubmit();
+}
+
+function showSuggestions(suggestions) {
+    suggestionList.replaceChildren(
+        ...suggestions.map(({ text, kind, address }, place) => {
+            const option = document.createElement("li");
+            option.id = `suggestion-${place}`;
+            option.setAttribute("role", "option");
+            option.dataset.address = address;
+            const words = document.createElement("strong");
+            words.textContent = text;
+            const what = document.createElement("span");
+            what.textContent = KINDS[kind];
+            option.append(words, what);
+            return option;
+        }),
+    );
+    suggestionList.hidden = suggestions.length === 0;
+    searchInput.setAttribute("aria-expanded", String(suggestions.length > 0));
+}
+
+async function suggestFor(typed) {
+    asked += 1;
+    const mine = asked;
+    const answer = await fetch(`${searchForm.dataset.suggest}?${new URLSearchParams({ q: typed })}`);
+    const said = answer.ok ? await answer.json() : { suggestions: [] };
+    // An answer to what was typed before comes too late.
+    if (mine === asked) showSuggestions(said.suggestions);
+}
+
+searchInput.addEventListener("input", () => {
+    clearTimeout(suggestTimer);
+    const typed = searchInput.value.trim();
+    if (!typed) hideSuggestions();
+    else suggestTimer = setTimeout(() => suggestFor(typed).catch(hideSuggestions), 120);
+});
+
+searchInput.addEventListener("keydown", (event) => {
+    const options = [...suggestionList.children];
+    const at = options.findIndex((option) => option.getAttribute("aria-selected") === "true");
+    if (event.key === "Escape") hideSuggestions();
+    else if (event.key === "Enter" && at >= 0 && !suggestionList.hidden) {
+        event.preventDefault();
+        choose(options[at]);
+    } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && options.length) {
+        event.preventDefault();
+        const step = event.key === "ArrowDown" ? 1 : -1;
+        const next = at < 0 && step < 0 ? options.length - 1 : (at + step + options.length) % options.length;
+        options.forEach((option, place) => option.setAttribute("aria-selected", String(place === next)));
+        searchInput.setAttribute("aria-activedescendant", options[next].id);
+    }
+});
+
+// Before `blur` takes the list away.
+suggestionList.addEventListener("mousedown", (event) => {
+    const option = event.target.closest("li");
+    if (option) {
+        event.preventDefault();
+        choose(option);
+    }
+});
+searchInput.addEventListener("blur", hideSuggestions);
+searchForm.addEventListener("submit", hideSuggestions);
