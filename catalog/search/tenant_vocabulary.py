@@ -1,5 +1,6 @@
 """What a tenant's catalog has words for: read from the tables now and then, kept in one row."""
 
+import threading
 from typing import Any, Final
 
 from django.db import transaction
@@ -21,6 +22,9 @@ LONGEST_VALUE: Final = 60
 
 READ_AT_ONCE: Final = 50_000
 """A larger catalog is not read while a shopper waits: its vocabulary comes from the schedule."""
+
+PARSED_AT_ONCE: Final = 2_000
+"""More terms take longer than a shopper should wait; 20,000 take about a second."""
 
 LISTED: Final = "SELECT * FROM catalog_item WHERE available AND archived_at IS NULL"
 
@@ -61,7 +65,9 @@ GIVEN: Final = f"""
 """
 """By attribute: in the categories where it is used at all, how many of the items have it."""
 
-_parsed: dict[tuple[str, int | None], tuple[str, Vocabulary]] = {}
+Place = tuple[str, int | None]
+
+_parsed: dict[Place, tuple[str, Vocabulary]] = {}
 """By schema and tenant: the version and what it parses to, for parsing costs more than reading."""
 
 
@@ -78,10 +84,14 @@ def tenant_vocabulary() -> Vocabulary:
         version = _version() or ""
     place = connection.schema_name, tenant_id()
     known = _parsed.get(place)
-    if known is None or known[0] != version:
-        row = SearchVocabulary.objects.get()
-        terms = tuple(Term(*entry) for entry in row.terms)
-        known = _parsed[place] = version, Vocabulary(terms, frozenset(row.currencies))
+    if known is not None and known[0] == version:
+        return known[1]
+    row = SearchVocabulary.objects.get()
+    if known is None or len(row.terms) <= PARSED_AT_ONCE:
+        return _parse(place, version, row)
+    # Until it is parsed, the words of a minute ago will do; nobody else starts on it meanwhile.
+    _parsed[place] = version, known[1]
+    threading.Thread(target=_parse, args=(place, version, row), daemon=True).start()
     return known[1]
 
 
@@ -110,6 +120,13 @@ def refresh_vocabulary() -> int:
         row.save()
         unsettle()
     return len(row.terms)
+
+
+def _parse(place: Place, version: str, row: SearchVocabulary) -> Vocabulary:
+    terms = tuple(Term(*entry) for entry in row.terms)
+    vocabulary = Vocabulary(terms, frozenset(row.currencies))
+    _parsed[place] = version, vocabulary
+    return vocabulary
 
 
 def _version() -> str | None:

@@ -1,5 +1,6 @@
 """GET search and its suggestions: what is understood, found, ordered, stated and kept."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -500,3 +501,18 @@ def test_the_vocabulary_is_read_anew_when_items_change(
     make_item("green", title="Green hat", attributes={"color": "green"})
     refresh_vocabulary()
     assert any(term.value == "green" for term in tenant_vocabulary().terms)
+
+
+def test_nobody_waits_for_a_large_vocabulary_to_be_parsed_again(
+    api: ApiClient, jackets: dict[str, Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tenant_vocabulary()
+    monkeypatch.setattr("catalog.search.tenant_vocabulary.PARSED_AT_ONCE", 0)
+    make_item("green", title="Green hat", attributes={"color": "green"})
+    refresh_vocabulary()
+    assert tenant_vocabulary() is before
+    for _ in range(100):
+        if any(term.value == "green" for term in tenant_vocabulary().terms):
+            return
+        time.sleep(0.05)
+    pytest.fail("It is never parsed.")
