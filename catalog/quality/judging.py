@@ -80,21 +80,36 @@ JUDGE_SOME: Final = f"""
 
 # Whoever shared a key, or shares one now, may have gained or lost a flaw; and whoever shares one
 # with these is needed to count. So this runs twice, the second time for witnesses.
-ADD_SHARING: Final = f"""
+_ADD_SHARING = f"""
     WITH touched AS (
         SELECT unnest(keys) AS key FROM quality_judged
         UNION
         SELECT unnest(q.keys) FROM catalog_itemquality q
         WHERE q.item_id = ANY(%(items)s)
-    ), sharing AS (
-        SELECT DISTINCT q.item_id FROM touched t
-        JOIN catalog_itemquality q ON q.keys @> ARRAY[t.key]
-    )
+    ), sharing AS ({{sharing}})
     INSERT INTO quality_judged
     SELECT i.id, {KEYS}, %(witness)s FROM sharing s JOIN catalog_item i ON i.id = s.item_id
     WHERE i.archived_at IS NULL
     ON CONFLICT (item_id) DO NOTHING
 """  # noqa: S608  # made of the constant above
+_BY_INDEX: Final = """
+    SELECT DISTINCT q.item_id FROM touched t
+    JOIN catalog_itemquality q ON q.keys @> ARRAY[t.key]
+"""
+_BY_HASH: Final = """
+    SELECT DISTINCT q.item_id FROM catalog_itemquality q, unnest(q.keys) AS own
+    WHERE own IN (SELECT key FROM touched)
+"""
+
+FEW: Final = 30
+"""Of so few items each key is looked up; for more, reading all keys once is cheaper."""
+
+
+def add_sharing(items: int) -> str:
+    """The statement that adds the items which share a key with one of so many."""
+    by = _BY_INDEX if items <= FEW else _BY_HASH
+    return _ADD_SHARING.replace("{sharing}", by)
+
 
 FORGET_ARCHIVED: Final = """
     DELETE FROM catalog_itemquality q USING catalog_item i

@@ -9,7 +9,6 @@ from typing import Any
 from django.utils import timezone
 
 from catalog.quality.judging import (
-    ADD_SHARING,
     CHANGED,
     FORGET_ARCHIVED,
     GTIN_NAMES,
@@ -23,6 +22,7 @@ from catalog.quality.judging import (
     SHARED,
     SPACELESS,
     TEMPORARY,
+    add_sharing,
 )
 from catalog.quality.language import ALIKE, MAX_CHARS, language_of
 from catalog.quality.policy import points_of, quality_policy
@@ -95,7 +95,7 @@ def _check(items: list[int] | None, now: datetime) -> int:
             cursor.execute(JUDGE_SOME, parameters)
             _judge_those_left(cursor, [key for _, keys in left for key in keys], parameters)
             for witness in (False, True):
-                cursor.execute(ADD_SHARING, {**parameters, "witness": witness})
+                cursor.execute(add_sharing(len(items)), {**parameters, "witness": witness})
         cursor.execute("ANALYZE quality_judged")
         _tell_languages(cursor)
         cursor.execute(SHARED)
