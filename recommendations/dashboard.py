@@ -155,13 +155,12 @@ def _freshness(now: datetime) -> Tile:
         }
         ages = {name: now - at for name, at in moments.items() if at is not None}
     oldest = now - measured.waiting_since if measured and measured.waiting_since else timedelta()
-    told = [f"the oldest for {duration(oldest)}"] if oldest else []
+    told = [] if measured is None else [f"of {measured.items:,} items"]
+    told += [f"the oldest for {duration(oldest)}"] if oldest else []
     told += [f"{name} {duration(age)} old" for name, age in ages.items()]
     return Tile(
         title="Embeddings waiting",
-        value="not measured yet"
-        if measured is None
-        else f"{measured.waiting:,} of {measured.items:,} items",
+        value="not measured yet" if measured is None else f"{measured.waiting:,}",
         note="; ".join(told) or "nothing was computed yet",
         icon="update",
         address=list_address(Item),
