@@ -70,6 +70,10 @@ app.conf.beat_schedule = {
         **every_tenant("recommendations.tasks.measure_staleness"),
         "schedule": 60.0,
     },
+    "update-neighbors": {
+        **every_tenant("recommendations.tasks.update_neighbors"),
+        "schedule": crontab(minute="*/5"),
+    },
     "train-ranker": {
         **every_tenant("recommendations.tasks.train_ranker"),
         # A turn for each tenant between one and five; until six those are taken that were missed.

@@ -99,6 +99,10 @@ class RankerVersion(models.Model):
     items = models.PositiveIntegerField(default=0)
     seconds = models.FloatField(default=0)
     note = models.TextField(blank=True, help_text="Why it went live, or did not.")
+    counting = models.JSONField(
+        default=dict,
+        help_text="What updates go on from: when pairs were counted, and up to which event.",
+    )
 
     objects: ClassVar[models.Manager["RankerVersion"]] = RankerVersionQuerySet.as_manager()
 
@@ -140,6 +144,30 @@ class ItemNeighbors(models.Model):
 
     def __str__(self) -> str:
         return f"neighbors of {self.item_id}"
+
+
+class ItemPairs(models.Model):
+    """What was counted of one item's pairs, so that new events can be added and old taken off.
+
+    `others` and `counts` are parallel arrays of little-endian int32 and float64: the items that
+    it leads to. `popularity` is frozen at the full fit, but that of an item met since then.
+    """
+
+    ranker = models.ForeignKey(RankerVersion, on_delete=models.CASCADE, related_name="+")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="+")
+    others = models.BinaryField()
+    counts = models.BinaryField()
+    popularity = models.FloatField()
+    momentum = models.FloatField(default=1.0)
+    frozen = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("ranker", "item", name="item_pairs_unique_per_ranker")
+        ]
+
+    def __str__(self) -> str:
+        return f"pairs of {self.item_id}"
 
 
 class ItemComplements(models.Model):

@@ -4,7 +4,7 @@ import logging
 
 from django.utils import timezone
 
-from recommendations import feedback, nightly, staleness, training_run, trending
+from recommendations import feedback, neighbor_updates, nightly, staleness, training_run, trending
 from recommendations.rule_reach import measure_live_rules
 from recommendations.searching import log, words
 from tenants.tasks import tenant_task
@@ -48,6 +48,15 @@ def measure_staleness() -> None:
     measured = staleness.measure_staleness(timezone.now())
     if measured.waiting:
         logger.info("%d of %d items wait to be embedded", measured.waiting, measured.items)
+
+
+@tenant_task
+def update_neighbors() -> None:
+    """Every five minutes: the new events counted into the live ranker. Of two at once the second
+    waits, and finds nothing left."""
+    update = neighbor_updates.update_neighbors(timezone.now())
+    if update.events:
+        logger.info("Counted %d events: %d items' neighbors", update.events, update.items)
 
 
 @tenant_task

@@ -14,6 +14,9 @@ from recommendations.training.sequences import Sequences, in_order
 
 FloatArray = npt.NDArray[np.float64]
 
+PAIRS_KEPT = 1_000
+"""Partners of an item whose counts are kept: what ranks below them never comes near the kept
+neighbors, which are a tenth as many."""
 BLOCK_CELLS = 2_000_000
 """Cells worked on at a time where rows are taken apart densely."""
 
@@ -40,24 +43,49 @@ class NeighborRecipe:
         return Kernel(reach=self.reach, decay=self.decay, backward=self.backward)
 
 
-def learn_neighbors(
-    log: InteractionLog, recipe: NeighborRecipe, *, now: float, keep: int, seed: int
-) -> sparse.csr_matrix:
-    """Items by items, float32, none negative, an empty diagonal, at most `keep` a row.
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What was counted, in the order of a log's items: enough to learn neighbors, and to go on.
 
-    Rows are counted, weighed and cut block by block: memory is that of the log and of what is
-    kept, however many pairs there are.
+    Of each row the `PAIRS_KEPT` partners that matter most. `popularity` is what items had when
+    they were counted, `average` that of an item that had any.
+    """
+
+    counts: sparse.csr_matrix
+    popularity: FloatArray
+    average: float
+
+
+def count_log(log: InteractionLog, recipe: NeighborRecipe, *, now: float, seed: int) -> Pairs:
+    """Count the pairs of a log, block by block.
+
+    Memory is that of the log, a block, and 12 bytes times `PAIRS_KEPT` an item, however many
+    pairs there are.
     """
     size = len(log.item_ids)
     sequences = log_sequences(log, half_life_days=recipe.half_life_days, now=now, seed=seed)
-    factor = damped(popularity(sequences), recipe.damping)
-    rows = [
-        strongest(weigh(block, factor, evenness=recipe.evenness), keep)
-        for _, block in count_blocks(sequences, recipe.kernel)
-    ]
-    if not rows:
-        return sparse.csr_matrix((size, size), dtype=np.float32)
-    return sparse.vstack(rows, format="csr", dtype=np.float32)
+    popular = popularity(sequences)
+    factor = damped(popular, recipe.damping)
+    rows = []
+    for _, block in count_blocks(sequences, recipe.kernel):
+        kept = cut(weigh(block, factor, evenness=0.0), PAIRS_KEPT)
+        kept.data /= factor[kept.indices]
+        rows.append(kept)
+    counts = sparse.vstack(rows, format="csr") if rows else sparse.csr_matrix((size, size))
+    return Pairs(counts, popular, average_popularity(popular))
+
+
+def learn_neighbors(
+    log: InteractionLog, recipe: NeighborRecipe, *, now: float, keep: int, seed: int
+) -> sparse.csr_matrix:
+    """Items by items, float32, none negative, an empty diagonal, at most `keep` a row."""
+    return pool_of(count_log(log, recipe, now=now, seed=seed), recipe, keep=keep)
+
+
+def pool_of(pairs: Pairs, recipe: NeighborRecipe, *, keep: int) -> sparse.csr_matrix:
+    """The `keep` strongest neighbors of each row of what was counted."""
+    factor = damped(pairs.popularity, recipe.damping, average=pairs.average)
+    return strongest(weigh(pairs.counts, factor, evenness=recipe.evenness), keep)
 
 
 def log_sequences(
@@ -78,19 +106,29 @@ def log_sequences(
         items=len(log.item_ids),
         seed=seed,
         weight=weight[ranks].astype(np.float32),
+        names=(log.shopper_ids, log.item_ids),
     )
 
 
 def faded(at: npt.NDArray[np.int64], *, half_life_days: float, now: float) -> FloatArray:
-    """What an event of a pair counts for its age: the root of 2^(-age / half-life)."""
-    age_days = np.maximum(now - at, 0.0) / SECONDS_PER_DAY
+    """What an event of a pair counts for its age: the root of 2^(-age / half-life).
+
+    One that is later than `now` counts more: counts go on after the moment they began at.
+    """
+    age_days = (now - at) / SECONDS_PER_DAY
     return np.asarray(np.exp2(-0.5 * age_days / half_life_days))
 
 
-def damped(popular: FloatArray, damping: float) -> FloatArray:
-    """Per item, what multiplies the counts that lead to it: (popularity + average)^-damping."""
+def average_popularity(popular: FloatArray) -> float:
+    """Of the items that have any; 1 where none has."""
     met = popular[popular > 0]
-    average = float(met.mean()) if len(met) else 1.0
+    return float(met.mean()) if len(met) else 1.0
+
+
+def damped(popular: FloatArray, damping: float, *, average: float | None = None) -> FloatArray:
+    """Per item, what multiplies the counts that lead to it: (popularity + average)^-damping."""
+    if average is None:
+        average = average_popularity(popular)
     return np.asarray((popular + average) ** -damping)
 
 
@@ -140,21 +178,28 @@ def strongest(weights: sparse.csr_matrix, keep: int) -> sparse.csr_matrix:
     )
 
 
-def with_momentum(pool: sparse.csr_matrix, factor: FloatArray, *, keep: int) -> sparse.csr_matrix:
+def with_momentum(
+    pool: sparse.csr_matrix, factor: FloatArray, *, keep: int, scale: float | None = None
+) -> sparse.csr_matrix:
     """The strongest neighbors after each item's weights were multiplied by its factor.
 
-    Scaled so that the rows of items with neighbors add up to 1 on average: a history item
-    hands out about as much as it is worth, whatever was counted.
+    Divided by `scale`; without one, so that the rows of items with neighbors add up to 1 on
+    average: a history item hands out about as much as it is worth, whatever was counted.
     """
-    scaled = sparse.csr_matrix(
+    leaning = sparse.csr_matrix(
         (pool.data * factor[pool.indices], pool.indices, pool.indptr), shape=pool.shape
     )
-    scaled = strongest(scaled, keep)
-    sums = np.asarray(scaled.sum(axis=1)).ravel()
-    if (sums > 0).any():
-        scaled.data = scaled.data / sums[sums > 0].mean()
-    scaled.data = scaled.data.astype(np.float32)
-    return scaled
+    leaning = strongest(leaning, keep)
+    if scale is None:
+        scale = row_scale(leaning)
+    leaning.data = (leaning.data / scale).astype(np.float32)
+    return leaning
+
+
+def row_scale(neighbors: sparse.csr_matrix) -> float:
+    """What rows that have neighbors add up to on average; 1 where none has."""
+    sums = np.asarray(neighbors.sum(axis=1), dtype=np.float64).ravel()
+    return float(sums[sums > 0].mean()) if (sums > 0).any() else 1.0
 
 
 def cut(weights: sparse.csr_matrix, keep: int) -> sparse.csr_matrix:

@@ -17,7 +17,15 @@ from recommendations.scoring import (
 )
 from recommendations.training.histories import Histories
 from recommendations.training.log import IntArray, InteractionLog
-from recommendations.training.neighbors import learn_neighbors, with_momentum
+from recommendations.training.neighbors import (
+    FloatArray,
+    NeighborRecipe,
+    Pairs,
+    count_log,
+    pool_of,
+    row_scale,
+    with_momentum,
+)
 from recommendations.training.popularity import item_facts
 from recommendations.training.recipe import Recipe
 
@@ -36,7 +44,8 @@ class Ranker:
     """What one recipe learned from one log. Everything is in the order of `item_ids`.
 
     `neighbors` is items by items, float32, each row strongest first; `popularity` and `trend`
-    are in 0-1; `repeat` is 1 for the average item.
+    are in 0-1; `repeat` is 1 for the average item. `pairs` is what `neighbors` was learned from,
+    `lean` the momentum that multiplied it and `scale` what then divided it.
     """
 
     item_ids: IntArray
@@ -45,6 +54,9 @@ class Ranker:
     trend: Vector
     repeat: Vector
     recipe: Recipe
+    pairs: Pairs
+    lean: FloatArray
+    scale: float
 
     def rows(self) -> Iterator[tuple[int, Neighbors]]:
         """Per item, by id, what the live pipeline needs to know of it as part of a history."""
@@ -77,15 +89,29 @@ def learn(log: InteractionLog, recipe: Recipe, *, now: float, keep: int, seed: i
     """What a recipe makes of the events before `now`; equal input gives an equal ranker."""
     log = log.before(now)
     facts = item_facts(log, now=now)
-    pool = learn_neighbors(log, recipe.neighbors, now=now, keep=POOL * keep, seed=seed)
+    pairs = count_log(log, recipe.neighbors, now=now, seed=seed)
+    lean = facts.momentum**recipe.momentum
+    unscaled = neighbors_of(pairs, lean, recipe.neighbors, keep=keep, scale=1.0)
+    scale = row_scale(unscaled)
+    unscaled.data = (unscaled.data / scale).astype(np.float32)
     return Ranker(
         item_ids=log.item_ids,
-        neighbors=with_momentum(pool, facts.momentum**recipe.momentum, keep=keep),
+        neighbors=unscaled,
         popularity=facts.popularity.astype(np.float32),
         trend=facts.trend.astype(np.float32),
         repeat=facts.repeat(recipe.repeat_power).astype(np.float32),
         recipe=recipe,
+        pairs=pairs,
+        lean=lean,
+        scale=scale,
     )
+
+
+def neighbors_of(
+    pairs: Pairs, lean: FloatArray, recipe: NeighborRecipe, *, keep: int, scale: float
+) -> sparse.csr_matrix:
+    """Rows of neighbors from rows of counts: the one way, of a full fit and of an update."""
+    return with_momentum(pool_of(pairs, recipe, keep=POOL * keep), lean, keep=keep, scale=scale)
 
 
 def neighbor_scores(

@@ -85,12 +85,14 @@ def in_order(
     items: int,
     seed: int,
     weight: Reals | None = None,
+    names: tuple[IntArray, IntArray] | None = None,
 ) -> Sequences:
     """The events in order; `shopper` and `item` are codes from 0, `at` any rising number.
 
     Events of one shopper and time have no order: they get a random one that depends on seed,
-    shopper and item alone, so that neither the order of the log nor other events change it. Of
-    an item that occurs more than once at one moment the weightiest event stays.
+    shopper and item alone, so that neither the order of the log nor other events change it. Where
+    codes may differ from one log to the next, `names` has a lasting number for each shopper and
+    item. Of an item that occurs more than once at one moment the weightiest event stays.
     """
     if weight is None:
         weight = np.ones(len(item), dtype=np.float32)
@@ -99,7 +101,7 @@ def in_order(
     tied = np.zeros(len(item) + 1, dtype=np.bool_)
     tied[1:-1] = (shopper[1:] == shopper[:-1]) & (at[1:] == at[:-1])
     if tied.any():
-        _settle_ties(shopper, item, weight, tied, seed)
+        _settle_ties(shopper, item, weight, tied, seed=seed, names=names)
         again = np.zeros(len(item), dtype=np.bool_)
         again[1:] = tied[1:-1] & (item[1:] == item[:-1])
         if again.any():
@@ -127,13 +129,22 @@ def _order(shopper: IntArray, at: IntArray, shoppers: int) -> IntArray:
 
 
 def _settle_ties(
-    shopper: IntArray, item: IntArray, weight: Reals, tied: npt.NDArray[np.bool_], seed: int
+    shopper: IntArray,
+    item: IntArray,
+    weight: Reals,
+    tied: npt.NDArray[np.bool_],
+    *,
+    seed: int,
+    names: tuple[IntArray, IntArray] | None,
 ) -> None:
     """Order the events of each moment by a hash of shopper and item. In place."""
     event = np.flatnonzero(tied[:-1] | tied[1:])
     moment = np.cumsum(~tied[:-1])[event]
-    hashed = shopper[event].astype(np.uint64) * _GOLDEN + np.uint64(seed)
-    hashed = (hashed ^ (hashed >> np.uint64(29))) * _MIX + item[event].astype(np.uint64)
+    who, what = shopper[event], item[event]
+    if names is not None:
+        who, what = names[0][who], names[1][what]
+    hashed = who.astype(np.uint64) * _GOLDEN + np.uint64(seed)
+    hashed = (hashed ^ (hashed >> np.uint64(29))) * _MIX + what.astype(np.uint64)
     hashed *= _GOLDEN
     hashed = (hashed ^ (hashed >> np.uint64(32))) * _MIX
     # The moment leads, what the hash has room for follows: one sort by one number.

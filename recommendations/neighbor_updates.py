@@ -1,0 +1,223 @@
+"""Neighbors between two trainings: new events counted, those of erased shoppers taken off."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from django.db import connection, transaction
+from scipy import sparse
+
+from profiles.consent import permitted_events
+from profiles.models import Purpose
+from recommendations.models import ItemNeighbors, ItemPairs, RankerVersion
+from recommendations.pair_counts import (
+    CountedItems,
+    FloatArray,
+    read_counts,
+    read_items,
+    write_rows,
+)
+from recommendations.training.increments import merged, pair_change, touched_rows
+from recommendations.training.log import IntArray
+from recommendations.training.neighbors import PAIRS_KEPT, Pairs, cut, damped, weigh
+from recommendations.training.ranker import neighbors_of
+from recommendations.training.recipe import Recipe, TrainingParams
+from recommendations.training_run import KINDS, last_event, read_numbered_log
+
+MOST_EVENTS = 20_000
+"""New events that one update counts; what is beyond waits for the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What an update did: events counted, items whose neighbors were learned anew."""
+
+    events: int = 0
+    items: int = 0
+
+
+@transaction.atomic
+def update_neighbors(now: datetime, *, params: TrainingParams | None = None) -> Update:
+    """Count the events since the live version was trained or last updated.
+
+    Shoppers with new events are counted as they were and as they are, and the difference is
+    added, so an event that comes late changes what it should. The result is that of a full count
+    with the recipe, popularity and momentum of the live version. All in one transaction: after a
+    crash the update before it holds, and the next one starts there.
+    """
+    version = RankerVersion.objects.live().select_for_update().first()
+    if version is None or not version.counting:
+        return Update()
+    since, latest = int(version.counting["through"]), last_event()
+    new = permitted_events(Purpose.PERSONALIZATION).filter(
+        pk__gt=since, pk__lte=latest, kind__in=KINDS, item__isnull=False, occurred_at__lt=now
+    )
+    found = list(new.order_by("pk").values_list("pk", "shopper_id")[: MOST_EVENTS + 1])
+    if len(found) > MOST_EVENTS:
+        found = found[:MOST_EVENTS]
+        latest = found[-1][0]
+    items = 0
+    if found:
+        shoppers = {shopper for _, shopper in found}
+        items = _count(version, shoppers, now=now, was=since, now_is=latest, params=params)
+    version.counting = {**version.counting, "through": latest}
+    version.save(update_fields=["counting"])
+    return Update(events=len(found), items=items)
+
+
+@transaction.atomic
+def forget_shoppers(
+    shoppers: Collection[int], now: datetime, *, params: TrainingParams | None = None
+) -> int:
+    """Take what these shoppers did off the live version; how many items' neighbors changed.
+
+    To be called before their events are deleted or their consent is withdrawn, in the same
+    transaction: what was counted is found by reading it once more.
+    """
+    version = RankerVersion.objects.live().select_for_update().first()
+    if version is None or not version.counting:
+        return 0
+    through = int(version.counting["through"])
+    return _count(version, shoppers, now=now, was=through, now_is=0, params=params)
+
+
+def _count(
+    version: RankerVersion,
+    shoppers: Collection[int],
+    *,
+    now: datetime,
+    was: int,
+    now_is: int,
+    params: TrainingParams | None,
+) -> int:
+    """Count these shoppers' events through `now_is` instead of those through `was`, by id."""
+    params = params or TrainingParams()
+    recipe = Recipe.from_json(version.params).neighbors
+    log, number = read_numbered_log(now, through=max(was, now_is), shoppers=shoppers)
+    change, popularity = pair_change(
+        log.where(number <= was),
+        log.where(number <= now_is),
+        recipe,
+        at=version.trained_at.timestamp(),
+        seed=params.seed,
+    )
+    known = _with_new(read_items(version), log.item_ids, popularity)
+    touched = _touched(version, known, log.item_ids, touched_rows(change))
+    if not len(touched):
+        return 0
+    pairs = Pairs(
+        counts=merged(
+            read_counts(version, touched, known.ids),
+            _rows(change, log.item_ids, touched, known.ids),
+        ),
+        popularity=known.popularity,
+        average=float(version.counting["average"]),
+    )
+    factor = damped(pairs.popularity, recipe.damping, average=pairs.average)
+    kept = cut(weigh(pairs.counts, factor, evenness=0.0), PAIRS_KEPT)
+    kept.data /= factor[kept.indices]
+    pairs = Pairs(kept, pairs.popularity, pairs.average)
+    neighbors = neighbors_of(
+        pairs,
+        known.momentum,
+        recipe,
+        keep=params.keep,
+        scale=float(version.counting["scale"]),
+    )
+    _store(version, touched, pairs.counts, neighbors, known)
+    return len(touched)
+
+
+def _with_new(known: CountedItems, items: IntArray, popularity: FloatArray) -> CountedItems:
+    """The items known, and those of a change: what is not frozen has the popularity of now."""
+    ids = np.union1d(known.ids, items)
+    place, changed = np.searchsorted(ids, known.ids), np.searchsorted(ids, items)
+    popular, momentum = np.zeros(len(ids)), np.ones(len(ids))
+    frozen = np.zeros(len(ids), dtype=np.bool_)
+    popular[place], momentum[place], frozen[place] = known.popularity, known.momentum, known.frozen
+    added = np.zeros(len(ids))
+    added[changed] = popularity
+    popular[~frozen] = np.maximum(popular + added, 0.0)[~frozen]
+    return CountedItems(ids, popular, momentum, frozen)
+
+
+def _touched(
+    version: RankerVersion, known: CountedItems, items: IntArray, rows: IntArray
+) -> IntArray:
+    """Ids of the items whose neighbors may change.
+
+    Those of which a count changes, and those that lead to a new item: it weighs less with every
+    event, to all of them.
+    """
+    new = np.intersect1d(items, known.ids[~known.frozen])
+    leading = read_counts(version, new, known.ids).indices
+    return np.unique(np.concatenate([items[rows], new, known.ids[leading]]))
+
+
+def _rows(
+    change: sparse.csr_matrix, items: IntArray, touched: IntArray, ids: IntArray
+) -> sparse.csr_matrix:
+    """The change with a row for each touched item and a column for each item known."""
+    change = change.tocoo()
+    return sparse.csr_matrix(
+        (
+            change.data,
+            (
+                np.searchsorted(touched, items[change.row]),
+                np.searchsorted(ids, items[change.col]),
+            ),
+        ),
+        shape=(len(touched), len(ids)),
+    )
+
+
+def _store(
+    version: RankerVersion,
+    touched: IntArray,
+    counts: sparse.csr_matrix,
+    neighbors: sparse.csr_matrix,
+    known: CountedItems,
+) -> None:
+    of = {"ranker": version, "item__in": touched.tolist()}
+    repeat = dict(ItemNeighbors.objects.filter(**of).values_list("item_id", "repeat"))
+    place = np.searchsorted(known.ids, touched)
+    ItemPairs.objects.filter(**of).delete()
+    ItemNeighbors.objects.filter(**of).delete()
+    write_rows(
+        version,
+        (
+            (
+                item,
+                known.ids[_of_row(counts, row)[0]],
+                _of_row(counts, row)[1],
+                float(known.popularity[place[row]]),
+                float(known.momentum[place[row]]),
+                bool(known.frozen[place[row]]),
+            )
+            for row, item in enumerate(touched.tolist())
+        ),
+    )
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY recommendations_itemneighbors"
+            " (ranker_id, item_id, neighbor_ids, weights, repeat) FROM STDIN"
+        ) as copy,
+    ):
+        for row, item in enumerate(touched.tolist()):
+            others, weights = _of_row(neighbors, row)
+            copy.write_row(
+                (
+                    version.pk,
+                    item,
+                    known.ids[others].tolist(),
+                    [float(weight) for weight in weights],
+                    repeat.get(item, 1.0),
+                )
+            )
+
+
+def _of_row(matrix: sparse.csr_matrix, row: int) -> tuple[IntArray, FloatArray]:
+    part = slice(matrix.indptr[row], matrix.indptr[row + 1])
+    return matrix.indices[part], matrix.data[part]
