@@ -8,7 +8,8 @@ UV_VERSION := 0.13.8
 
 .PHONY: help demo stop reset test lint format types lock browser clean \
 	bench bench-quality bench-reasons bench-understanding bench-serving \
-	bench-ingest bench-import bench-search bench-search-serving bench-catalog-quality
+	bench-ingest bench-import bench-search bench-search-serving bench-catalog-quality \
+	bench-train
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +50,9 @@ bench-reasons: $(VENV)/.dev  ## Whether every served reason is true.
 
 bench-understanding: $(VENV)/.dev  ## Price bounds and options understood from shoppers' words.
 	$(BIN)/python bench/understanding.py
+
+bench-train: $(VENV)/.dev  ## CPU and memory of training at 0.4, 4 and 40 million events.
+	$(BIN)/python bench/train.py
 
 bench-serving: $(VENV)/.dev  ## Latency of GET recommendations against a one-row view.
 	$(BIN)/python bench/serving.py

@@ -26,7 +26,7 @@ from catalog.quality.models import PriceRange
 from catalog.search_models import SearchPhrase, SearchVocabulary
 from profiles.ingest import record_events
 from profiles.models import Identity, Shopper
-from recommendations.models import Decision, Placement, PreparedSlate, RankerVersion
+from recommendations.models import Decision, ItemPairs, Placement, PreparedSlate, RankerVersion
 from recommendations.placements import ensure_default_placements
 from recommendations.training.recipe import Recipe
 from tenants.connection import connection
@@ -108,6 +108,9 @@ def plant(tenant: Tenant, *, first_id: int) -> Planted:
         )
         rows[Identity] = Identity.objects.get(value=f"{marker}-device")
         ranker = rows[RankerVersion]
+        rows[ItemPairs] = ItemPairs.objects.create(
+            ranker_id=ranker.pk, item=item, others=b"", counts=b"", popularity=1.0
+        )
         assert isinstance(ranker, RankerVersion)
         ranker.params = Recipe().as_json()
         ranker.save()
