@@ -113,7 +113,7 @@ def baselines(queries: list[str]) -> dict[str, Search]:
             "item__external_id", "vector"
         )
     )
-    vectors = np.array([stored[each].to_list() for each in ids], dtype=np.float32)
+    vectors = np.array([stored[each] for each in ids], dtype=np.float32)
     dense = embedder().encode(queries) @ vectors.T
     scores = {
         "bm25s": lexical,

@@ -41,9 +41,14 @@ def codes_of(external_id: str, attributes: Mapping[str, Any]) -> set[str]:
     """The codes that lead to an item, in the form of `as_code`."""
     codes = {as_code(external_id)}
     for name, value in attributes.items():
-        if _NOT_IN_CODE.sub("", name.casefold()) in CODE_ATTRIBUTES:
+        if names_a_code(name):
             codes.update(as_code(text) for text in texts_of(value))
     return codes - {""}
+
+
+def names_a_code(attribute: str) -> bool:
+    """Whether the values of an attribute of this name are codes, as those of `GTIN-13` are."""
+    return _NOT_IN_CODE.sub("", attribute.casefold()) in CODE_ATTRIBUTES
 
 
 def as_code(text: str) -> str:

@@ -17,7 +17,7 @@ from catalog.search.values import ATTRIBUTE, IN_STOCK, Filter
 FIELD_WEIGHTS: Final = {
     "text": 1.0,
     "prose": 1.0,
-    "attributes": 0.6,
+    "attributes": 0.3,
     "title": 0.3,
     "brand": 0.2,
     "category": 0.2,
@@ -141,7 +141,7 @@ class Lexical:
 def code_query(opened: OpenIndex, text: str) -> Query | None:
     """Items that the text, or a word of it, names exactly; None where nothing looks like a code."""
     # A word without a digit is a word: a shop may well sell an item with the id `lamp`.
-    parts = {as_code(text), *(as_code(part) for part in text.split() if _has_digit(part))} - {""}
+    parts = {as_code(part) for part in (text, *text.split()) if _has_digit(part)} - {""}
     if not parts:
         return None
     return Query.term_set_query(opened.index.schema, "codes", sorted(parts))

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 POOL: Final = 200
 """The best by words, which are compared by meaning too; what comes after keeps its order."""
 
-NEAR: Final = 100
+NEAR: Final = 200
 """The nearest by meaning, which join them whatever their words."""
 
 ENOUGH: Final = 200

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from tantivy import Document, Index, Schema, SchemaBuilder, TextAnalyzerBuilder, Tokenizer
 
-from catalog.search.facts import category_names, codes_of, numbers_of, texts_of
+from catalog.search.facts import category_names, codes_of, names_a_code, numbers_of, texts_of
 from catalog.search.words import base_language, indexed, words_of
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Raised with every change of what is written below: an index of another format is built anew."""
 
 STEMMED: Final = ("title", "brand", "category", "attributes", "prose", "text")
@@ -106,12 +106,13 @@ def document(row: Row, default_language: str) -> Document:
 
 
 def _attribute_words(attributes: dict[str, Any]) -> tuple[str, str]:
-    """The attributes with their names, and without. Of what is true the name is the value."""
+    """The attributes with their names; and the values that describe: no codes, no yes and no."""
     named, values = [], []
     for name, value in attributes.items():
         said = " ".join(texts_of(value))
         named.append(f"{name} {said}")
-        values.append({"true": name, "false": ""}.get(said, said))
+        if not isinstance(value, bool) and not names_a_code(name):
+            values.append(said)
     return "\n".join(named), "\n".join(values)
 
 
