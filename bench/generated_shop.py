@@ -52,13 +52,14 @@ def make(items: int, *, shoppers: int | None = None) -> None:
     from tenants.models import Tenant
     from tenants.opening import open_tenant
 
-    shoppers = shoppers or SIZES.get(items) or max(items // 10, 60)
+    shoppers = shoppers or SIZES.get(items) or max(items // 10, 120)
     schema = schema_of(items)
     connection.set_schema_to_public()
     tenant = Tenant.objects.filter(schema_name=schema).first()
     if tenant is not None:
         connection.set_schema(schema)
         if ItemNeighbors.objects.filter(item_id=items, ranker__status="live").exists():
+            _keep_readable()
             return
         connection.set_schema_to_public()
         close_tenant(tenant)
@@ -83,6 +84,21 @@ def make(items: int, *, shoppers: int | None = None) -> None:
         _copy_neighbors(types, live.pk)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
+
+
+def _keep_readable() -> None:
+    """A ranker of another release scores by this one's defaults, without saying so every time."""
+    from recommendations.models import RankerVersion
+    from recommendations.training.recipe import Recipe
+    from tenants.settled import unsettle
+
+    live = RankerVersion.objects.live().get()
+    try:
+        Recipe.from_json(live.params)
+    except (KeyError, TypeError, ValueError):
+        live.params = Recipe().as_json()
+        live.save()
+        unsettle()
 
 
 def train_again() -> None:

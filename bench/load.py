@@ -58,12 +58,22 @@ class KeptAlive:
     """One connection to the server that stays open."""
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._port = port
+        self._connect()
+
+    def _connect(self) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         self._connection.connect()
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def get(self, path: str, *, host: str, key: str) -> Answer:
-        headers = {"Host": host, "Authorization": f"Bearer {key}"}
+        try:
+            return self._get(path, {"Host": host, "Authorization": f"Bearer {key}"})
+        except http.client.RemoteDisconnected:
+            self._connect()  # the server closed it while nothing was asked for long
+            return self._get(path, {"Host": host, "Authorization": f"Bearer {key}"})
+
+    def _get(self, path: str, headers: dict[str, str]) -> Answer:
         started = time.perf_counter()
         self._connection.request("GET", path, headers=headers)
         response = self._connection.getresponse()

@@ -185,7 +185,9 @@ def _compact(slate: Slate) -> dict[str, Any]:
 
 def _write(entries: Iterable[bytes]) -> None:
     tenant = Tenant.objects.only("pk").get(schema_name=current_schema()).pk
-    compact = [entry for entry in map(orjson.loads, entries) if entry["tenant"] in {None, tenant}]
+    compact = [
+        entry for entry in map(orjson.loads, entries) if entry.get("tenant") in {None, tenant}
+    ]
     named = {signal[1] for entry in compact for signal in entry["signals"] if signal[1]}
     served = {item["item_id"] for entry in compact for item in entry["items"]}
     items = {

@@ -257,10 +257,11 @@ class _Scoring:
         if len(filled.picked) < request.limit and more and not request.ignore_eligibility:
             pool += self._pool(more - {item.item_id for item in pool}, near=0, excluded=excluded)
             filled, ranked, verdict = self._fill(pool, neighbors, own)
-        by_id = {item.item_id: item for item in pool}
+        index_of = {item.item_id: index for index, item in enumerate(pool)}
+        rows = [index_of[candidate.item_id] for candidate in filled.picked]
         self.said = told(verdict, filled, capped=len(request.capped_item_ids))
-        self.served_pool = [by_id[candidate.item_id] for candidate in filled.picked]
-        return self._explained(self.served_pool, filled.pins), ranked
+        self.served_pool = [pool[row] for row in rows]
+        return self._explained(self.served_pool, filled.pins, verdict.part(rows)), ranked
 
     def _fill(
         self, pool: Sequence[PoolItem], neighbors: Scores, own: Scores
@@ -322,9 +323,10 @@ class _Scoring:
             quality=self.rules.quality,
         )
 
-    def _explained(self, items: Sequence[PoolItem], pins: Collection[int]) -> list[ServedItem]:
+    def _explained(
+        self, items: Sequence[PoolItem], pins: Collection[int], verdict: Verdict
+    ) -> list[ServedItem]:
         """The items with their ledgers, and the reasons that these give."""
-        verdict = self.rules.judge(items, now=self.now)
         ledgers = self.ledgers(items, verdict)
         policy, named = self.request.policy, self.memory.named
         served = []

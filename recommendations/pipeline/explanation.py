@@ -78,22 +78,23 @@ def explain(
             if contribution.generator == "rule" and contribution.signal.name == pinned_by:
                 return Reason(SignalKind.RULE, PROMOTED, (position,))
     bought: frozenset[int | None] | None = None
-    for position, contribution in enumerate(ledger):
-        signal = contribution.signal
-        if contribution.amount <= 0 or signal.kind not in policy.may_cite:
+    signals, may_cite = ledger.signals, policy.may_cite
+    for position, (index, generator, amount) in enumerate(ledger.entries):
+        signal = signals[index]
+        if amount <= 0 or signal.kind not in may_cite:
             continue
-        if signal.kind in CONSIDERED_KINDS and SignalKind.PURCHASE in policy.may_cite:
+        if signal.kind in CONSIDERED_KINDS and SignalKind.PURCHASE in may_cite:
             # What was looked at, or put in the cart, and then bought: say that it was bought.
             bought = _bought(ledger) if bought is None else bought
             if signal.item_id in bought:
                 continue
-        words = WORDS[contribution.generator].get(SignalKind(signal.kind))
+        words = WORDS[generator].get(SignalKind(signal.kind))
         if words is None:
             continue
         _, title = named.get(signal.item_id or 0, (None, None))
         if "{title}" in words and title is None:
             continue
-        if contribution.generator == "rule" and (label := labels.get(signal.name or "")):
+        if generator == "rule" and (label := labels.get(signal.name or "")):
             return Reason(signal.kind, f"{words}: {label}", (position,))
         return Reason(signal.kind, words.format(title=title, name=signal.name), (position,))
     return None

@@ -63,7 +63,12 @@ def _add_history(
             own.append((index, generator, amount))
     if not blend.neighbors:
         return
-    at = np.flatnonzero(np.isin(memory.items, np.fromiter(entries, np.int64, len(entries))))
+    if not entries:
+        return
+    # A look-up in a sorted list: numpy's `isin` sorts all the neighbors instead.
+    wanted = np.sort(np.fromiter(entries, np.int64, len(entries)))
+    places = np.minimum(np.searchsorted(wanted, memory.items), len(wanted) - 1)
+    at = np.flatnonzero(wanted[places] == memory.items)
     for item, owner, similarity in zip(
         memory.items[at].tolist(),
         memory.owners[at].tolist(),

@@ -34,6 +34,16 @@ class Verdict:
         """The rules that are for the item at `index`."""
         return (rule for rule, mask in self.hits if mask[index])
 
+    def part(self, indices: Sequence[int]) -> "Verdict":
+        """What they say of some items of the pool, in this order."""
+        rows = list(indices)
+        return Verdict(
+            [(rule, mask[rows]) for rule, mask in self.hits],
+            self.added[rows],
+            self.excluded[rows],
+            {new: self.pins[old] for new, old in enumerate(rows) if old in self.pins},
+        )
+
 
 def attributes_of(rules: Iterable[Rule]) -> tuple[str, ...]:
     """The names of the attributes that rules ask of items, each once."""
