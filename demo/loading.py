@@ -28,6 +28,7 @@ from profiles.models import Purpose, Shopper
 from profiles.state import rebuild_states
 from recommendations.models import MerchandisingRule, Placement, RankerVersion
 from recommendations.placements import ensure_default_placements
+from recommendations.rule_reach import measure
 from recommendations.searching.words import refresh_search_words
 from recommendations.training_run import train
 from tenants.closing import close_tenant
@@ -194,6 +195,7 @@ def add_rules(rules: Iterable[DemoRule]) -> None:
         )
         if rule.placement:
             row.placements.add(Placement.objects.get(code=rule.placement))
+        measure(row)
     unsettle()  # the placements are stored after the rule, which unsettled too early
 
 

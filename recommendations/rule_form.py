@@ -1,9 +1,9 @@
 """The forms of merchandising rules and segments: what cannot be followed is said in words."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from recommendations.models import MerchandisingRule, Segment
 from recommendations.rule_checks import check_rule
@@ -28,6 +28,10 @@ class RuleForm(forms.ModelForm[MerchandisingRule]):
             *("query", "whole_query", "segment", "device", "countries"),
             *("starts_at", "ends_at", "weekdays", "from_hour", "to_hour"),
         )
+        widgets: ClassVar = {
+            "attribute_values": UnfoldAdminTextInputWidget,
+            "countries": UnfoldAdminTextInputWidget,
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -57,6 +61,11 @@ class SegmentForm(forms.ModelForm[Segment]):
             *("trait", "trait_values", "affinity_category", "affinity_share"),
             *("bought_category", "bought_within_days"),
         )
+        widgets: ClassVar = {
+            "countries": UnfoldAdminTextInputWidget,
+            "preference_values": UnfoldAdminTextInputWidget,
+            "trait_values": UnfoldAdminTextInputWidget,
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

@@ -64,5 +64,10 @@ def _range(low: float | Decimal | None, high: float | Decimal | None) -> str:
     if low is None and high is None:
         return ""
     if low is None:
-        return f"up to {high:g}"
-    return f"from {low:g}" if high is None else f"{low:g}-{high:g}"
+        return f"up to {_plain(high)}"
+    return f"from {_plain(low)}" if high is None else f"{_plain(low)}-{_plain(high)}"
+
+
+def _plain(number: float | Decimal | None) -> str:
+    """A number without zeros that say nothing."""
+    return f"{float(number or 0):g}"

@@ -42,11 +42,13 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The slate as it is served now, the slate on trial, and what differs between them."""
+    """The slate as it is served now, the slate on trial, and what differs between them. `absent`
+    says of each pin on trial that is not in the slate why."""
 
     live: Slate
     trial: Slate
     moves: tuple[Move, ...]
+    absent: tuple[str, ...] = ()
 
 
 def rules_on_trial(
@@ -89,7 +91,26 @@ def simulate(request: RecommendationRequest, rules: Sequence[Rule]) -> Compariso
         )
         for pk in sorted(moved, key=lambda pk: (after.get(pk, 10_000), before.get(pk, 10_000)))
     ]
-    return Comparison(served, tried, tuple(moves))
+    return Comparison(served, tried, tuple(moves), tuple(_absent(trial, after)))
+
+
+def _absent(request: RecommendationRequest, shown: Collection[int]) -> Iterable[str]:
+    """Why pins that hold for a request are not in its slate."""
+    pins = {
+        rule.target.item_id: rule
+        for rule in request.rules
+        if rule.kind == RuleKind.PIN and rule.target.item_id is not None
+    }
+    absent = pins.keys() - shown
+    others = _rules_by_item(request, absent)
+    for item in sorted(absent):
+        excluded = [r for r in others.get(item, ()) if r.kind == RuleKind.EXCLUDE]
+        why = "; ".join(map(_deed, excluded)) or (
+            f"the slate has {request.limit} places"
+            if (pins[item].position or 0) > request.limit
+            else "not available now, kept back by the placement or the shopper, or not in a segment"
+        )
+        yield f"“{pins[item].name}” is not shown: {why}."
 
 
 def _positions(slate: Slate) -> dict[int, int]:

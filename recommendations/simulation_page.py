@@ -169,6 +169,7 @@ def _slates(comparison: Comparison) -> dict[str, Any]:
         "live": _places(comparison.live, moves, trial=False),
         "trial": _places(comparison.trial, moves, trial=True),
         "moves": comparison.moves,
+        "absent": comparison.absent,
         "fallbacks": sorted({*comparison.live.fallbacks, *comparison.trial.fallbacks}),
     }
 

@@ -168,4 +168,5 @@ class SimulationOutput(BaseModel):
     live: list[SimulatedItem]
     trial: list[SimulatedItem]
     moves: list[MoveOutput] = Field(description="Items whose positions differ.")
+    absent: list[str] = Field(description="Pins on trial that are not shown, and why.")
     fallbacks: list[str]

@@ -99,6 +99,7 @@ def simulation_output(comparison: Comparison) -> dict[str, Any]:
             }
             for move in comparison.moves
         ],
+        "absent": list(comparison.absent),
         "fallbacks": sorted({*comparison.live.fallbacks, *comparison.trial.fallbacks}),
     }
 

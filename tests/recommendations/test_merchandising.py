@@ -342,6 +342,11 @@ def test_trying_rules_out_changes_nothing_and_says_what_moves_and_why(
     assert why["Whisk"][2] == "no longer pinned to position 1 by “Whisk first”"
     assert why["Sleeping bag"][1:] == (None, "excluded by “No bags”")
     assert why["Chef's knife"][1:] == (1, "+9 by “Knives”")
+    assert body["absent"] == []
+    pin = make_rule("pin", name="Bag", status="draft", item=shop.camping[1], position=2)
+    again = {**query, "adding": [draft.pk, pin.pk]}
+    body = api.post("/api/v1/rules/simulate", again).json()
+    assert body["absent"] == ["“Bag” is not shown: excluded by “No bags”."]
     assert write_decisions() == 0
     assert not Decision.objects.exists()
     assert not Impression.objects.exists()
