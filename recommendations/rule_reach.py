@@ -27,9 +27,15 @@ class Reach(NamedTuple):
     best: tuple[int, ...]
 
 
+NOTHING = Reach(0, ())
+
+
 def reach_of(target: Target, now: datetime, *, most: int = KEPT) -> Reach:
-    """Count the items. One statement; it reads the catalog once unless an index serves it."""
+    """Count the items; a target that says nothing is for none. One statement, which reads the
+    catalog once unless an index serves it."""
     where, parameters = conditions_of(target, now)
+    if not where:
+        return NOTHING
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

@@ -12,7 +12,7 @@ import orjson
 
 from recommendations.pipeline.candidates import PoolItem
 from recommendations.rules import LIFTING, Rule, RuleKind, Target
-from recommendations.segments import as_text, lies_in
+from recommendations.segments import SEPARATOR, as_text, lies_in
 
 Mask = npt.NDArray[np.bool_]
 Reals = npt.NDArray[np.float64]
@@ -178,9 +178,20 @@ class _Facts:
         of_item = [number.setdefault(item.path, len(number)) for item in self.pool]
         return list(number), np.array(of_item, dtype=np.int64)
 
+    @cached_property
+    def _paths_by_name(self) -> dict[str, list[int]]:
+        """Which of the distinct paths each name is in, for there may be many rules."""
+        found: dict[str, list[int]] = {}
+        for number, path in enumerate(self._paths[0]):
+            for name in set(path.split(SEPARATOR)):
+                found.setdefault(name, []).append(number)
+        return found
+
     def _in_category(self, category: tuple[str, ...]) -> Mask:
         paths, of_item = self._paths
-        inside = np.array([lies_in(path, category) for path in paths], dtype=np.bool_)
+        inside = np.zeros(len(paths), dtype=np.bool_)
+        for number in self._paths_by_name.get(category[0], ()):
+            inside[number] = len(category) == 1 or lies_in(paths[number], category)
         return np.asarray(inside[of_item])
 
     @cached_property

@@ -182,6 +182,7 @@ def test_another_tenants_ids_mean_nothing_here(planted: Pair, operation: tuple[s
         ("PUT", "api/v1/shoppers/<str:shopper>"): 200,  # a shopper of our own comes to be
         ("PUT", "api/v1/shoppers/<str:shopper>/consents"): 200,
         ("GET", "api/v1/recommendations"): 400,  # unknown placement
+        ("POST", "api/v1/rules/simulate"): 400,
         ("GET", "api/v1/search"): 200,  # nothing is found
         ("GET", "api/v1/search/suggestions"): 200,  # nothing is suggested
     }
