@@ -26,7 +26,7 @@ RECENT_SHARE = 0.1
 """The last tenth of a log is what momentum takes for now."""
 MOMENTUM_PRIOR = 10.0
 
-LEAST_CHOOSERS, MOST_CHOOSERS, EVENTS_A_CHOOSER = 400, 3_000, 200
+LEAST_CHOOSERS, MOST_CHOOSERS, EVENTS_A_CHOOSER = 400, 2_000, 300
 """How many shoppers choose: one for so many events, within bounds, so that choosing stays cheap."""
 DEPTH = 50
 """A held-out item further down is as good as not found."""
