@@ -15,6 +15,7 @@ from profiles.identity import ShopperRef
 from profiles.models import Identity, Purpose
 from profiles.policy import Policy, signal_policy
 from profiles.signals import SECONDS_PER_DAY, Signal, SignalKind
+from recommendations.circumstances import hints_of
 from recommendations.fallbacks import Fallback, note_fallback
 from recommendations.hints import Hint, preferred
 from recommendations.models import Placement
@@ -73,7 +74,10 @@ def build_request(
     cart = list(known.cart) if known and cart_items is None else []
     cart += [_page_signal(SignalKind.CART_ITEM, item_id, now) for item_id in given_cart]
     context = [_page_signal(SignalKind.CONTEXT_ITEM, item_id, now) for item_id in context_ids]
-    hints = _hints(known, policy, fallbacks)
+    hints = _preferred(known, policy, fallbacks)
+    if shopper is None or known is not None:
+        # Of somebody who is named and does not allow it, not even the country is used.
+        hints += _circumstances(around, policy, now, fallbacks)
     again = settings.question == Placement.Question.BUY_AGAIN
     owned = frozenset(signal.item for signal in history if signal.kind in OWNED_KINDS)
     return RecommendationRequest(
@@ -84,7 +88,7 @@ def build_request(
         now=now,
         policy=policy,
         shopper_id=known.shopper_id if known else None,
-        personalized=bool(history or cart or hints),
+        personalized=bool(history or cart or _said(hints)),
         signals=(
             *_usable(settings, policy, history=history, cart=cart, context=context),
             *(hint.signal(now) for hint in hints),
@@ -151,7 +155,9 @@ def _known(shopper: ShopperRef, fallbacks: list[str]) -> PermittedState | None:
         return None
 
 
-def _hints(known: PermittedState | None, policy: Policy, fallbacks: list[str]) -> tuple[Hint, ...]:
+def _preferred(
+    known: PermittedState | None, policy: Policy, fallbacks: list[str]
+) -> tuple[Hint, ...]:
     """What the shopper prefers, as far as it may rank; nothing while it cannot be read."""
     if not known or not known.preferences or SignalKind.PREFERENCE not in policy.may_rank:
         return ()
@@ -162,6 +168,25 @@ def _hints(known: PermittedState | None, policy: Policy, fallbacks: list[str]) -
         note_fallback(Fallback.SHOPPER)
         fallbacks.append(Fallback.SHOPPER)
         return ()
+
+
+def _circumstances(
+    around: Circumstances, policy: Policy, now: datetime, fallbacks: list[str]
+) -> tuple[Hint, ...]:
+    """What the circumstances of the request say; nothing while that cannot be read."""
+    if SignalKind.CIRCUMSTANCE not in policy.may_rank:
+        return ()
+    try:
+        return tuple(hints_of(around, now))
+    except DatabaseError:
+        note_fallback(Fallback.NEIGHBORS)
+        fallbacks.append(Fallback.NEIGHBORS)
+        return ()
+
+
+def _said(hints: Collection[Hint]) -> bool:
+    """Whether the shopper said any of it."""
+    return any(hint.kind == SignalKind.PREFERENCE for hint in hints)
 
 
 BLENDS: Mapping[str, BlendName] = MappingProxyType(

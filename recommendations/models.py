@@ -188,6 +188,21 @@ class ItemComplements(models.Model):
         return f"complements of {self.item_id}"
 
 
+class CircumstanceItems(models.Model):
+    """What is chosen more than elsewhere in one circumstance, such as a country; most so first."""
+
+    dimension = models.CharField(max_length=20)
+    value = models.CharField(max_length=100)
+    item_ids = ArrayField(models.IntegerField())
+    weights = ArrayField(RealField())
+
+    class Meta:
+        constraints = [models.UniqueConstraint("dimension", "value", name="circumstance_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.dimension} {self.value}"
+
+
 class ItemFacts(models.Model):
     """What is known of an item whoever the shopper is. Refreshed often, between trainings."""
 

@@ -61,6 +61,7 @@ class Circumstances:
     query: str = ""
     device: str = ""
     country: str = ""
+    referrer: str = ""
 
 
 NO_CIRCUMSTANCES = Circumstances()

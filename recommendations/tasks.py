@@ -4,7 +4,15 @@ import logging
 
 from django.utils import timezone
 
-from recommendations import feedback, neighbor_updates, nightly, staleness, training_run, trending
+from recommendations import (
+    circumstances,
+    feedback,
+    neighbor_updates,
+    nightly,
+    staleness,
+    training_run,
+    trending,
+)
 from recommendations.rule_reach import measure_live_rules
 from recommendations.searching import log, words
 from tenants.tasks import tenant_task
@@ -32,6 +40,7 @@ def refresh_popularity() -> None:
     now = timezone.now()
     logger.info("Refreshed the facts of %d items", training_run.refresh_facts(now))
     logger.info("Measured %d live rules", measure_live_rules(now))
+    logger.info("Know %d circumstances", circumstances.refresh_circumstances(now))
 
 
 @tenant_task

@@ -33,11 +33,14 @@ class RecommendationQuery(Input):
     country: Annotated[str, Field(pattern="^([A-Za-z]{2})?$")] = Field(
         "", description="Where from: a code of two letters."
     )
+    referrer: Annotated[Text, Field(max_length=100)] = Field(
+        "", description="Where the visit came from, as events say it in their context."
+    )
     limit: int = Field(10, ge=1, le=MAX_LIMIT)
 
     @property
     def around(self) -> Circumstances:
-        return Circumstances(self.query, self.device, self.country)
+        return Circumstances(self.query, self.device, self.country, self.referrer)
 
 
 class OfferOutput(BaseModel):

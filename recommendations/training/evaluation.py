@@ -12,7 +12,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 SHOWN = 10
-COVERAGE_SHARE = 0.1
+COVERAGE_SHARE = 0.05
 """What showing more of the catalog counts beside showing the right items, relatively."""
 
 
@@ -80,7 +80,7 @@ class Judged:
         """Relative gain, and the variance of its mean, from the differences list by list.
 
         Showing more of the catalog is a gain too: a list that one more item in a hundred is seen
-        in may be a tenth of a hundredth less right.
+        in may be a twentieth of that less right.
         """
         if not len(self.worth):
             return 0.0, 0.0

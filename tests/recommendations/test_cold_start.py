@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from catalog.tasks import embed_changed_items
 from profiles.consent import record_consent
@@ -12,9 +13,11 @@ from profiles.identity import ShopperRef
 from profiles.models import EventKind, Purpose, Shopper
 from profiles.policy import set_signal_policy
 from profiles.signals import SignalKind
+from recommendations.circumstances import refresh_circumstances, standing_out
 from recommendations.context import build_request
 from recommendations.recommend import affinity, ledgers_of, recommend
-from recommendations.values import Slate
+from recommendations.rules import Circumstances
+from recommendations.values import ServedItem, Slate
 from tenants.tasks import current_schema
 from tests.conftest import ApiClient
 from tests.make import make_event, make_item, make_shopper
@@ -110,6 +113,45 @@ def test_preferences_are_used_as_consent_and_policy_allow(api: ApiClient) -> Non
     slate = slate_of("newcomer", limit=1)
     assert not slate.personalized
     assert titles(slate) != ["Reading lamp"]
+
+
+def test_what_a_country_chooses_counts_for_whoever_comes_from_there(api: ApiClient) -> None:
+    shop = planted_shop()
+    whisk = shop.kitchen[4]
+    for number in range(25):
+        buyer = make_shopper(f"finn-{number}")
+        make_event(buyer, whisk, EventKind.PURCHASE, context={"country": "fi"})
+    refresh_circumstances(timezone.now())
+
+    def whisk_of(shopper: str | None, country: str) -> ServedItem:
+        around = Circumstances(country=country)
+        slate = slate_of(shopper, limit=20, around=around)
+        return next(item for item in slate.items if item.item_id == whisk.pk)
+
+    def owed(item: ServedItem, name: str) -> float:
+        return sum(c.amount for c in item.ledger if c.signal.name == name)
+
+    served, elsewhere = whisk_of(None, "FI"), whisk_of(None, "SE")
+    assert owed(served, "country FI") > 0 == owed(elsewhere, "country FI")
+    assert served.score == pytest.approx(elsewhere.score + owed(served, "country FI"))
+    assert served.reason is not None
+    assert served.reason.kind != "circumstance"  # not cited unless the policy says so
+
+    refuses = make_shopper("refuses", granted=False)
+    assert owed(whisk_of(refuses.external_id, "FI"), "country FI") == 0
+    assert owed(whisk_of(make_shopper("agrees").external_id, "FI"), "country FI") > 0
+
+    set_signal_policy(SignalKind.CIRCUMSTANCE, may_rank=False, may_cite=False)
+    assert owed(whisk_of(None, "FI"), "country FI") == 0
+
+
+def test_what_is_chosen_everywhere_stands_out_nowhere() -> None:
+    everywhere = {1: 900, 2: 100}
+    items, weights = standing_out({1: 45, 2: 55}, everywhere)
+    assert items.tolist() == [2]
+    assert weights.tolist() == [0.05]
+    assert len(standing_out({1: 90, 2: 10}, everywhere)[0]) == 0
+    assert len(standing_out({2: 5}, everywhere)[0]) == 0
 
 
 def test_preferences_cost_no_statement_once_they_are_settled(api: ApiClient) -> None:

@@ -26,7 +26,14 @@ from catalog.quality.models import PriceRange
 from catalog.search_models import SearchPhrase, SearchVocabulary
 from profiles.ingest import record_events
 from profiles.models import Identity, Shopper
-from recommendations.models import Decision, ItemPairs, Placement, PreparedSlate, RankerVersion
+from recommendations.models import (
+    CircumstanceItems,
+    Decision,
+    ItemPairs,
+    Placement,
+    PreparedSlate,
+    RankerVersion,
+)
 from recommendations.placements import ensure_default_placements
 from recommendations.training.recipe import Recipe
 from tenants.connection import connection
@@ -114,6 +121,9 @@ def plant(tenant: Tenant, *, first_id: int) -> Planted:
         assert isinstance(ranker, RankerVersion)
         ranker.params = Recipe().as_json()
         ranker.save()
+        rows[CircumstanceItems] = CircumstanceItems.objects.create(
+            dimension="referrer", value=f"{marker} referrer", item_ids=[item.pk], weights=[0.05]
+        )
         ensure_default_placements()
         shopper = rows[Shopper]
         assert isinstance(shopper, Shopper)
