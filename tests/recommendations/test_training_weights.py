@@ -62,8 +62,10 @@ def test_weights_that_cannot_be_told_apart_stay_as_they_are() -> None:
     random = np.random.default_rng(5)
     parts = told_by_neighbors()
     truth = sparse.random(*parts.truth.shape, density=0.05, random_state=4, format="csr")
-    noise = {name: random.random(part.shape) for name, part in parts.generators.items()}
-    noise = {name: part.astype(np.float32) for name, part in noise.items()}
+    noise = {
+        name: random.random(part.shape).astype(np.float32)
+        for name, part in parts.generators.items()
+    }
     assert better_blend(Parts(noise, truth), HELD, k=10, seed=7, min_gain=0.002) == HELD
     few = parts.rows(np.arange(4))
     assert better_blend(few, HELD, k=10, seed=7, min_gain=0.002) == HELD
