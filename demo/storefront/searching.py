@@ -134,7 +134,7 @@ def _heading(found: SearchAnswer) -> str:
 
 def _chips(given: QueryDict, found: SearchAnswer, filters: Sequence[Filter]) -> list[Chip]:
     chosen = [
-        Chip(_label(each), State.APPLIED, _without(given, "filter", write_filter(each)))
+        Chip(label_of(each), State.APPLIED, _without(given, "filter", write_filter(each)))
         for each in filters
     ]
     known = {write_filter(each) for each in filters}
@@ -148,7 +148,7 @@ def _chips(given: QueryDict, found: SearchAnswer, filters: Sequence[Filter]) -> 
 
 def _understood(given: QueryDict, stated: StatedConstraint) -> Chip:
     constraint = stated.constraint
-    label = _label(constraint.filter)
+    label = label_of(constraint.filter)
     match stated.state:
         case State.APPLIED:
             return Chip(label, stated.state, _with(given, "ignore", constraint.id))
@@ -158,8 +158,8 @@ def _understood(given: QueryDict, stated: StatedConstraint) -> Chip:
             return Chip(label, stated.state, "")
 
 
-def _label(condition: Filter) -> str:
-    """Such as `Under €100`, `Not black`, `Size: M`."""
+def label_of(condition: Filter) -> str:
+    """Such as `Up to €100`, `Not black`, `Size: M`, `Waterproof`."""
     name = condition.field.removeprefix(ATTRIBUTE).replace("_", " ")
     low, high = condition.at_least, condition.at_most
     if low is not None or high is not None:
@@ -173,6 +173,9 @@ def _label(condition: Filter) -> str:
             words = f"From {ends[0]}" if low is not None else f"Up to {ends[1]}"
         return words if name == "price" else f"{name.capitalize()}: {words.lower()}"
     values = " or ".join(condition.values)
+    if condition.values in {("true",), ("false",)}:
+        holds = (condition.values == ("true",)) != condition.negated
+        return name.capitalize() if holds else f"Not {name}"
     if condition.negated:
         return f"Not {values}"
     plain = name in {"color", "brand", "category", "material"}
@@ -198,7 +201,7 @@ def _choices(given: QueryDict, facet: Facet, filters: Sequence[Filter]) -> list[
     if facet.field == "price":
         for part in facet.ranges:
             condition = Filter("price", at_least=part.at_least, at_most=_below(part.below))
-            counted.append((_label(condition), part.count, condition))
+            counted.append((label_of(condition), part.count, condition))
     return [
         Choice(
             label=label,
