@@ -3,14 +3,15 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+import orjson
+
 from catalog.embedding import embedder
 from catalog.models import EMBEDDING_DIMENSIONS
-from catalog.search.conditions import FROM_ITEMS, PRICE, where
+from catalog.search.conditions import FROM_ITEMS, IS_IN_STOCK, PRICE, where
 from catalog.search.values import Filter
 from tenants.connection import connection
 from tenants.outage import require_database
@@ -41,25 +42,21 @@ NEAR_AMONG: Final = f"""
 
 CANDIDATES: Final = f"""
     WITH near AS MATERIALIZED ({{near}})
-    SELECT i.id, {PRICE}, near.similarity, i.created_at
-    FROM {FROM_ITEMS} LEFT JOIN near ON near.item_id = i.id
+    SELECT i.id, near.similarity FROM {FROM_ITEMS} LEFT JOIN near ON near.item_id = i.id
     WHERE i.id = ANY (ARRAY(SELECT item_id FROM near) || %s::bigint[]) AND {{condition}}
 """
 
 LIVE: Final = f"""
-    SELECT i.id, {PRICE}, NULL::float8, i.created_at FROM {FROM_ITEMS}
-    WHERE i.id = ANY(%s) AND {{condition}}
+    SELECT i.id, NULL::float8 FROM {FROM_ITEMS} WHERE i.id = ANY(%s) AND {{condition}}
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
-    """An item as the database has it at this moment; it is listed and within the filters."""
+SOLD: Final = f"SELECT i.id, {PRICE}, i.created_at FROM {FROM_ITEMS} WHERE i.id = ANY(%s)"
+IN_STOCK_OF: Final = f"SELECT i.id FROM {FROM_ITEMS} WHERE i.id = ANY(%s) AND {IS_IN_STOCK}"
 
-    price: Decimal | None
-    similarity: float | None
-    """The cosine to the text of one of the nearest; None of any other."""
-    created_at: datetime
+Live = dict[int, float | None]
+"""The items that are listed and within the filters at this moment. Of those nearest to the text,
+the cosine to it."""
 
 
 def vector_of(text: str) -> str:
@@ -71,7 +68,7 @@ def vector_of(text: str) -> str:
             _kept.move_to_end(place)
             return _kept[place]
     (vector,) = model.encode([text])
-    written = "[" + ",".join(f"{value:.5f}" for value in vector.tolist()) + "]"
+    written = orjson.dumps(vector.round(5), option=orjson.OPT_SERIALIZE_NUMPY).decode()
     with _lock:
         _kept[place] = written
         while len(_kept) > MOST_KEPT:
@@ -86,7 +83,7 @@ def look(
     vector: str | None = None,
     near: int = 0,
     among: Sequence[int] | None = None,
-) -> dict[int, Live]:
+) -> Live:
     """Those of `ids` that hold right now, and the `near` items nearest to the vector that do.
 
     `among` are all that the filters leave, where they are few. One statement. Raises DatabaseError.
@@ -111,4 +108,18 @@ def look(
         values = [*inner, list(ids), *given]
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
-        return {pk: Live(*cells) for pk, *cells in cursor.fetchall()}
+        return dict(cursor.fetchall())
+
+
+def prices_and_ages(ids: Collection[int]) -> dict[int, tuple[Decimal | None, datetime]]:
+    """What the items cost now, and since when they are listed. Raises DatabaseError."""
+    with connection.cursor() as cursor:
+        cursor.execute(SOLD, [list(ids)])
+        return {pk: (price, created_at) for pk, price, created_at in cursor.fetchall()}
+
+
+def in_stock(ids: Collection[int]) -> set[int]:
+    """Which of the items can be bought now. Raises DatabaseError."""
+    with connection.cursor() as cursor:
+        cursor.execute(IN_STOCK_OF, [list(ids)])
+        return {pk for (pk,) in cursor.fetchall()}

@@ -105,13 +105,25 @@ def _of_text(request: SearchRequest, ranked: Ranked) -> SearchResults:
         never=[*ranked.dropped, *gone],
     )
     return SearchResults(
-        hits=explained(shown, ranked),
+        hits=explained(shown, ranked) if request.explain else scored(shown, ranked),
         total=listing.total - len(gone),
         facets=count_facets(request.facets, found, ranked.lexical, request.filters),
         rescues=ranked.rescues,
         fallbacks=ranked.fallbacks,
         corrected=ranked.parsed.corrected,
         ignored=ranked.parsed.ignored,
+    )
+
+
+def scored(ids: Sequence[int], ranked: Ranked) -> tuple[Hit, ...]:
+    """The items with their scores. Those of the pool are known; of others it takes one pass."""
+    lexical, beyond = ranked.lexical, [pk for pk in ids if pk not in ranked.pool]
+    scores = {pk: fused.score for pk, fused in ranked.pool.items()}
+    if beyond and ranked.parsed.slots:
+        found = lexical.top(lexical.scored(lexical.among(beyond)), len(beyond)).scores
+        scores |= {pk: score * ranked.lexical_scale for pk, score in found.items()}
+    return tuple(
+        Hit(pk, scores.get(pk, 0.0) + (CODE_SCORE if pk in ranked.codes else 0.0)) for pk in ids
     )
 
 

@@ -48,7 +48,8 @@ SIGNATURES: Final = f"""
 
 ROWS: Final = f"""
     SELECT i.id, i.external_id, i.kind, i.title, i.description, i.brand, i.category_path,
-           i.attributes::text, i.language, i.created_at, i.updated_at, {IS_IN_STOCK}, {PRICE}
+           i.attributes::text, i.language, i.created_at, i.updated_at, {IS_IN_STOCK}, {PRICE},
+           i.group_id
     FROM {FROM_ITEMS} WHERE i.archived_at IS NULL AND i.id = ANY(%s) ORDER BY i.id
 """
 
@@ -184,7 +185,8 @@ def _signature(updated_at: datetime, in_stock: bool, price: Decimal | None) -> i
 
 
 def _row(cells: tuple[Any, ...]) -> Row:
-    said, (attributes, language, created_at, updated_at, in_stock, price) = cells[:7], cells[7:]
+    said = cells[:7]
+    attributes, language, created_at, updated_at, in_stock, price, group_id = cells[7:]
     item_id, external_id, kind, title, description, brand, category_path = said
     return Row(
         item_id=item_id,
@@ -200,4 +202,5 @@ def _row(cells: tuple[Any, ...]) -> Row:
         in_stock=in_stock,
         price=price,
         signature=_signature(updated_at, in_stock, price),
+        group_id=group_id,
     )

@@ -9,7 +9,7 @@ from typing import Final
 from tantivy import FieldType, Occur, Query, Schema
 
 from catalog.search.facts import as_code
-from catalog.search.schema import PRICE_UNIT, fact, number_key
+from catalog.search.schema import NO_GROUP, PRICE_UNIT, fact, number_key
 from catalog.search.slots import Alternative, Dictionary, Parsed, Slot
 from catalog.search.storage import OpenIndex
 from catalog.search.values import ATTRIBUTE, IN_STOCK, Filter
@@ -108,6 +108,31 @@ class Lexical:
         counted: int = self.opened.searcher.search(query, 1).count  # type: ignore[attr-defined]  # missing in the stubs
         return counted
 
+    def groups(self, ids: Ids) -> dict[int, int]:
+        """Of these items, those that are variants, with the number of their group. One pass."""
+        searcher = self.opened.searcher
+        if not ids or not self.opened.grouped:
+            return {}
+        query = Query.const_score_query(Query.term_set_query(self.schema, "item", ids), 1.0)
+        found = searcher.search(query, len(ids), count=False).hits
+        addresses = [address for _, address in found]
+        items = searcher.fast_field_values("item", addresses)
+        numbers = searcher.fast_field_values("group", addresses)
+        pairs = zip(items, numbers, strict=True)
+        return {int(pk or 0): int(number) for pk, number in pairs if number}
+
+    def distinct(self, query: Query) -> int:
+        """How many things a query matches: variants of one count once. Of more than a few
+        thousand groups it is estimated, within a percent or two."""
+        if not self.opened.grouped:
+            return self.count(query)
+        single = Query.term_query(self.schema, "group", NO_GROUP, "basic")
+        variants = without(query, single)
+        asked = {"groups": {"cardinality": {"field": "group"}}}
+        groups = self.opened.searcher.aggregate(variants, asked)["groups"]["value"]
+        alone = Query.boolean_query([(Occur.Must, query), (Occur.Must, single)])
+        return self.count(alone) + round(groups or 0)
+
     def _restricted(self, clauses: list[tuple[Occur, Query]]) -> Query:
         return Query.boolean_query([*clauses, *self.conditions])
 
@@ -136,6 +161,11 @@ class Lexical:
             for form in self.dictionary.forms(word)
         ]
         return forms[0] if len(forms) == 1 else Query.disjunction_max_query(forms)
+
+
+def without(query: Query, left_out: Query) -> Query:
+    """The query less what the other one matches."""
+    return Query.boolean_query([(Occur.Must, query), (Occur.MustNot, left_out)])
 
 
 def code_query(opened: OpenIndex, text: str) -> Query | None:

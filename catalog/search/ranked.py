@@ -1,7 +1,7 @@
 """A text against the index: what belongs to the results, and what comes first."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from tantivy import Occur, Query
 from catalog.embedding import EmbedderUnavailable
 from catalog.search.dense import EXACT_UP_TO, Live, look, vector_of
 from catalog.search.fusion import Fused, fuse
-from catalog.search.lexical import Lexical, Top, code_query, conditions
+from catalog.search.lexical import Lexical, Top, code_query, conditions, without
 from catalog.search.slots import Dictionary, Parsed, parse
 from catalog.search.storage import OpenIndex
 from catalog.search.values import Fallback, Rescue, SearchRequest
@@ -30,6 +30,8 @@ ENOUGH: Final = 200
 CODE_SCORE: Final = 2.0
 """Beyond any score by words and meaning, which are at most 1 together."""
 
+ALL_OF_THEM: Final = 0.999
+
 NOTHING: Final = Top({}, 0)
 NO_SCORE: Final = Fused(0.0, 0.0)
 
@@ -44,12 +46,14 @@ class Ranked:
     lexical_scale: float
     coverage: dict[int, float]
     """The share of the words that an item of the pool has, where it is not all of them."""
-    live: dict[int, Live]
+    live: Live
     codes: frozenset[int]
     """Of the pool, what the text names exactly."""
     every_word: Query
     strict: frozenset[int] | None
     """The items with every word, if all of them are in the pool; None where they are too many."""
+    beyond: int
+    """How many items have every word, beside the pool and what was dropped."""
     dropped: frozenset[int]
     """In the index, but sold out or otherwise gone since."""
     rescues: tuple[Rescue, ...]
@@ -61,19 +65,22 @@ class Ranked:
         """Whether any item has every word."""
         return self.strict is None or bool(self.strict)
 
-    def beyond_pool(self) -> Query:
-        """What has every word, without the pool."""
+    def beyond_pool(self, groups: Collection[int] = ()) -> Query:
+        """What has every word, without the pool and its groups of variants."""
         if self.strict is not None:
             return Query.empty_query()
-        return without(self.every_word, self.lexical, [*self.pool, *self.dropped])
+        query = less(self.every_word, self.lexical, [*self.pool, *self.dropped])
+        if groups:
+            left_out = Query.term_set_query(self.lexical.schema, "group", sorted(groups))
+            query = without(query, left_out)
+        return query
 
 
-def without(query: Query, lexical: Lexical, ids: list[int]) -> Query:
+def less(query: Query, lexical: Lexical, ids: list[int]) -> Query:
     """The query less these items."""
     if not ids:
         return query
-    left_out = Query.term_set_query(lexical.schema, "item", ids)
-    return Query.boolean_query([(Occur.Must, query), (Occur.MustNot, left_out)])
+    return without(query, Query.term_set_query(lexical.schema, "item", ids))
 
 
 def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
@@ -92,21 +99,25 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
     codes = _codes(lexical, request.text)
     by_words = loose.scores | strict.scores
     live, fallbacks = _looked_up(request, lexical, {*by_words, *codes})
-    others = [pk for pk in live if pk not in by_words]
-    if others and parsed.slots:
+    # Where all that have a word are there already, the nearest by meaning have none.
+    widest = loose if len(parsed.slots) > 1 else strict
+    others = [pk for pk in live if pk not in by_words] if parsed.slots else []
+    if others and (widest is NOTHING or widest.count > len(widest.scores)):
         by_words |= lexical.top(lexical.scored(lexical.among(others)), len(others)).scores
     some = [pk for pk in by_words if pk not in strict.scores]
     coverage = lexical.coverage(some)
     fusion = fuse(
         {pk: score for pk, score in by_words.items() if pk in live},
         coverage,
-        {pk: item.similarity for pk, item in live.items() if item.similarity is not None},
+        {pk: similarity for pk, similarity in live.items() if similarity is not None},
         words=sum(not slot.optional for slot in parsed.slots),
     )
     exact = sorted(codes & live.keys())
     pool = {pk: fusion.scores.get(pk, NO_SCORE) for pk in (*exact, *fusion.scores)}
     dropped = frozenset((strict.scores.keys() | loose.scores.keys() | codes) - live.keys())
     all_strict = strict.count <= POOL
+    # The share is a sum of floats.
+    joined = [pk for pk in pool if coverage.get(pk, 0.0) > ALL_OF_THEM]
     return Ranked(
         lexical=lexical,
         pool=pool,
@@ -116,6 +127,7 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
         codes=frozenset(exact),
         every_word=every_word,
         strict=frozenset(strict.scores.keys() & live.keys()) if all_strict else None,
+        beyond=0 if all_strict else strict.count - len(strict.scores) - len(joined),
         dropped=dropped,
         rescues=_rescues(strict, loose, parsed.corrected, live) if not exact else (),
         fallbacks=fallbacks,
@@ -133,7 +145,7 @@ def _codes(lexical: Lexical, text: str) -> set[int]:
 
 def _looked_up(
     request: SearchRequest, lexical: Lexical, ids: set[int]
-) -> tuple[dict[int, Live], tuple[Fallback, ...]]:
+) -> tuple[Live, tuple[Fallback, ...]]:
     try:
         vector = vector_of(request.text)
     except EmbedderUnavailable:
@@ -141,8 +153,9 @@ def _looked_up(
         return look(ids, request.filters), (Fallback.SEARCH_VECTORS,)
     among = None
     if request.filters:
-        left = lexical.top(Query.const_score_query(lexical.filtered(), 1.0), EXACT_UP_TO)
-        among = list(left.scores) if left.count <= EXACT_UP_TO else None
+        left = lexical.filtered()
+        if lexical.count(left) <= EXACT_UP_TO:
+            among = lexical.ids(left, EXACT_UP_TO)
     return look(ids, request.filters, vector=vector, near=NEAR, among=among), ()
 
 
@@ -150,7 +163,7 @@ def _rescues(
     strict: Top,
     loose: Top,
     corrected: tuple[tuple[str, tuple[str, ...]], ...],
-    live: Mapping[int, Live],
+    live: Live,
 ) -> tuple[Rescue, ...]:
     found: list[Rescue] = []
     if corrected and (strict.count or loose.count):

@@ -1,5 +1,6 @@
 """What the index holds of an item, and how it is written: the fields, and a row as a document."""
 
+import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from tantivy import Document, Index, Schema, SchemaBuilder, TextAnalyzerBuilder,
 from catalog.search.facts import category_names, codes_of, names_a_code, numbers_of, texts_of
 from catalog.search.words import base_language, indexed, words_of
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Raised with every change of what is written below: an index of another format is built anew."""
 
 STEMMED: Final = ("title", "brand", "category", "attributes", "prose", "text")
@@ -21,6 +22,7 @@ of it with the names of the attributes: what a plain BM25 would search."""
 
 PRICE_UNIT: Final = Decimal(10_000)
 NO_PRICE: Final = -1
+NO_GROUP: Final = 0
 
 MOST_VALUE_CHARS: Final = 100
 """A longer value of an attribute is searched as text; nobody picks it from a list."""
@@ -45,12 +47,14 @@ class Row:
     in_stock: bool
     price: Decimal | None
     signature: int
+    group_id: str = ""
 
 
 def schema() -> Schema:
     """The fields. Text that is filtered and counted is kept whole; the rest is split at spaces."""
     builder = SchemaBuilder()
     builder.add_unsigned_field("item", indexed=True, fast=True)
+    builder.add_unsigned_field("group", indexed=True, fast=True)
     builder.add_integer_field("signature", fast=True)
     builder.add_integer_field("price", indexed=True, fast=True)
     builder.add_integer_field("created", fast=True)
@@ -90,6 +94,7 @@ def document(row: Row, default_language: str) -> Document:
     stemmed = (title, brand, category, values, prose, f"{prose} {named}")
     made = Document()
     made.add_unsigned("item", row.item_id)
+    made.add_unsigned("group", group_number(row.group_id))
     made.add_integer("signature", row.signature)
     made.add_integer("created", int(row.created_at.timestamp() * 1e6))
     made.add_integer("price", price_units(row.price) if row.price is not None else NO_PRICE)
@@ -114,6 +119,13 @@ def _attribute_words(attributes: dict[str, Any]) -> tuple[str, str]:
         if not isinstance(value, bool) and not names_a_code(name):
             values.append(said)
     return "\n".join(named), "\n".join(values)
+
+
+def group_number(group_id: str) -> int:
+    """A group of variants as a number of 62 bits; NO_GROUP for an item in none."""
+    if not group_id:
+        return NO_GROUP
+    return int.from_bytes(hashlib.blake2b(group_id.encode(), digest_size=8).digest()) >> 2 or 1
 
 
 def price_units(price: Decimal) -> int:

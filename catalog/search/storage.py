@@ -27,7 +27,7 @@ from typing import IO, Final
 from django.conf import settings
 from tantivy import Index, IndexWriter, Query, Searcher
 
-from catalog.search.schema import FORMAT, register, schema
+from catalog.search.schema import FORMAT, NO_GROUP, register, schema
 from tenants.connection import connection, tenant_id
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,8 @@ class OpenIndex:
     searcher: Searcher
     languages: tuple[str, ...]
     """Of the items in it."""
+    grouped: bool = False
+    """Whether any of the items is one of several variants."""
 
     @property
     def items(self) -> int:
@@ -124,12 +126,18 @@ def open_index() -> OpenIndex:
             register(index)
             index.config_reader("manual")
         searcher = index.searcher()
-        opened = OpenIndex(index, searcher, _languages(searcher))
+        opened = OpenIndex(index, searcher, _languages(searcher), _grouped(index, searcher))
     with _lock:
         _held[schema_name] = _Held(stamps, opened)
         while len(_held) > MOST_OPEN:
             _held.popitem(last=False)
     return opened
+
+
+def _grouped(index: Index, searcher: Searcher) -> bool:
+    single = Query.term_query(index.schema, "group", NO_GROUP, "basic")
+    counted: int = searcher.search(single, 1).count  # type: ignore[attr-defined]  # missing in the stubs
+    return counted < searcher.num_docs
 
 
 def forget(schema_name: str) -> None:

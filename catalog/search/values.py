@@ -104,6 +104,8 @@ class SearchRequest:
     """Words or phrases of the text, each with what may stand for it."""
     popular: tuple[int, ...] = ()
     """Item ids from the most popular on, for the sort by popularity and the last rescue."""
+    explain: bool = False
+    """Whether hits say what each field added. It takes a pass over the index for each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Hit:
     item_id: int
     score: float
     contributions: tuple[Contribution, ...] = ()
-    """They add up to the score."""
+    """They add up to the score; empty unless the request asks for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ class SearchResults:
 
     hits: tuple[Hit, ...]
     total: int
-    """Everything found, over all pages."""
+    """Everything found, over all pages; variants of one thing count once."""
     facets: tuple[Facet, ...] = ()
     rescues: tuple[Rescue, ...] = ()
     """How the search was widened, because it found nothing as it was asked."""

@@ -29,8 +29,14 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if value else []
 
 
+USUAL_FACETS = "usual"
+"""Stands for the fields by which a shop of this kind is usually narrowed."""
+
+
 def _facet(name: str) -> str:
     """The field that a facet names; any name that is not a field's own is an attribute's."""
+    if name == USUAL_FACETS:
+        return name
     return name if name in FIELDS or name.startswith(ATTRIBUTE) else ATTRIBUTE + name
 
 
@@ -48,12 +54,13 @@ class SearchInput(Input):
         description="The id of an understood constraint that the shopper removed; may be repeated.",
     )
     facets: Annotated[
-        list[Annotated[Text, Field(min_length=1), AfterValidator(_facet)]] | None,
+        list[Annotated[Text, Field(min_length=1), AfterValidator(_facet)]],
         BeforeValidator(_split),
     ] = Field(
-        None,
+        default_factory=list,
         max_length=MAX_FACETS,
-        description="Fields to count, separated by commas; by default those that suit the shop.",
+        description="Fields to count, separated by commas, or `usual` for those that suit the"
+        " shop; none by default, for counting takes longer than searching.",
     )
     sort: SortName = "relevance"
     offset: int = Field(0, ge=0, le=MOST_OFFSET)

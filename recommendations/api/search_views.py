@@ -14,6 +14,7 @@ from recommendations.api.search_inputs import (
     MAX_FILTERS,
     MAX_LIMIT,
     MAX_SUGGESTIONS,
+    USUAL_FACETS,
     SearchInput,
     SearchOutput,
     SuggestionsInput,
@@ -35,7 +36,10 @@ SHAPES: dict[str, dict[str, Any]] = {
     "q": TEXT,
     "filter": {"type": "array", "items": {**TEXT, "minLength": 1}, "maxItems": MAX_FILTERS},
     "ignore": {"type": "array", "items": TEXT, "maxItems": MAX_FILTERS},
-    "facets": {"type": "string", "description": f"At most {MAX_FACETS} fields."},
+    "facets": {
+        "type": "string",
+        "description": f"At most {MAX_FACETS} fields, or `{USUAL_FACETS}`.",
+    },
     "sort": {
         "type": "string",
         "enum": ["relevance", "price", "-price", "newest", "popular"],
@@ -68,7 +72,7 @@ class SearchView(APIView):
         responses={200: SearchOutput, **REFUSALS},
     )
     def get(self, request: Request) -> Response:
-        """A page of results, with facets, and everything that was understood of the words.
+        """A page of results, and everything that was understood of the words; facets if asked for.
 
         Constraints in the words ("under 100, not black, size M") become filters, each of which
         `ignore` removes. Near-equal results come in the order of the shopper's taste, if the
@@ -80,7 +84,7 @@ class SearchView(APIView):
                 text=given.q,
                 filters=tuple(given.filter),
                 ignored=frozenset(given.ignore),
-                facets=None if given.facets is None else tuple(given.facets),
+                facets=None if USUAL_FACETS in given.facets else tuple(given.facets),
                 sort=given.sort,
                 offset=given.offset,
                 limit=given.limit,

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("index_dir")
 
 def search(text: str = "", *filters: Filter, **more: object) -> SearchResults:
     update_index()
-    results = find(SearchRequest(text=text, filters=filters, **more))  # type: ignore[arg-type]
+    results = find(SearchRequest(text=text, filters=filters, explain=True, **more))  # type: ignore[arg-type]
     assert results.fallbacks == ()
     return results
 
