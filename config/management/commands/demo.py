@@ -148,4 +148,6 @@ class Command(BaseCommand):
             f' "item": "{item}"}}]}}\' "{base}/events"\n'
         )
         write(f'  curl -s {header} "{home}&shopper={new}"\n')
+        write("And a search, in a shopper's own words:\n")
+        write(f'  curl -s {header} "{base}/search?limit=3&q=jacket+under+100,+not+black"\n')
         write("`make stop` stops it, `make reset` forgets the data.")
