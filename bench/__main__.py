@@ -75,7 +75,7 @@ def render(bench: Bench, kept: Mapping[str, Any]) -> Iterator[str]:
     plain = {key: value for key, value in result.items() if not isinstance(value, dict)}
     if plain:
         yield "| measure | value |\n| --- | --- |"
-        yield "\n".join(f"| {key} | {cell(value)} |" for key, value in plain.items()) + "\n"
+        yield "\n".join(f"| {words(key)} | {cell(value)} |" for key, value in plain.items()) + "\n"
     for key, value in result.items():
         if isinstance(value, dict) and value:
             yield from table(key, value)
@@ -89,7 +89,8 @@ def table(title: str, rows: Mapping[str, Any]) -> Iterator[str]:
     else:
         columns = ["value"]
         cells = {name: [row] for name, row in rows.items()}
-    yield f"| {title} | {' | '.join(columns)} |\n| --- |{' --- |' * len(columns)}"
+    across = " | ".join(map(words, columns))
+    yield f"| {words(title)} | {across} |\n| --- |{' --- |' * len(columns)}"
     yield (
         "\n".join(
             f"| {name} | {' | '.join(cell(value) for value in row)} |"
@@ -97,6 +98,10 @@ def table(title: str, rows: Mapping[str, Any]) -> Iterator[str]:
         )
         + "\n"
     )
+
+
+def words(key: str) -> str:
+    return key.replace("_", " ")
 
 
 def cell(value: Any) -> str:

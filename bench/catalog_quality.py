@@ -1,4 +1,4 @@
-"""How long judging a catalog takes: all of it, and what changed.
+"""How long judging a catalog takes, all of it and what changed: `make bench-catalog-quality`.
 
 Items are generated: sixty words of text, three pictures, five attributes, a brand of 400 and a
 category of 200; every tenth shares its title with another. Baseline: one UPDATE of a narrow row for

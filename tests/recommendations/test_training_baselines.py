@@ -84,7 +84,8 @@ def test_every_method_is_measured_and_own_history_not_on_new_items() -> None:
     log = log_of_tastes(repeats=True)
     holdout = hold_out(log, split_at=at_day(50))
     measured = dict(measure_baselines(log, holdout))
-    assert len(measured) == 9
+    assert {"own history by frequency", "most popular", "EASE"} <= measured.keys()
+    assert len(measured) > 8
     for name, quality in measured.items():
         assert 0 < quality.all_items.recall <= 1
         assert quality.all_items.shoppers == len(holdout.shoppers)

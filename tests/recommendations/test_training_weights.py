@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from scipy import sparse
 
 from recommendations.scoring import Blend
 from recommendations.training.baskets import baskets_of
 from recommendations.training.complements import learn_complements
+from recommendations.training.evaluation import COVERAGE_SHARE
 from recommendations.training.weights import Parts, better_blend, learn_blend
 from tests.recommendations.logs import at_day, make_log
 
@@ -75,8 +77,8 @@ def test_a_list_that_shows_more_of_the_catalog_wins_among_equals() -> None:
     parts = told_by_neighbors()
     judged = parts.judge(HELD, k=10)
     wider = replace(judged, shown=judged.shown * 2)
-    assert wider.gain_over(judged)[0] > 0.05
-    assert judged.gain_over(wider)[0] < -0.05
+    assert wider.gain_over(judged)[0] == pytest.approx(COVERAGE_SHARE * np.log(2), rel=1e-3)
+    assert judged.gain_over(wider)[0] < 0
 
 
 def test_complements_are_what_one_order_holds_and_not_what_one_shopper_takes() -> None:
