@@ -60,6 +60,7 @@ def main() -> None:
         asking = Asking(KeptAlive(port), keys)
         blocks = max(options.rounds // BLOCK, 1)
         for size in sizes:
+            environment.keep_in_memory(schema_of(size))
             asking.prepare(size)
             asking.warm_up(size)
         for _ in range(blocks):
@@ -259,6 +260,8 @@ from bench import environment
 environment.start()
 from tenants.connection import connection
 from bench.generated_shop import train_again
+from config.celery import give_way
+give_way()  # as every worker does
 connection.set_schema(sys.argv[1])
 train_again()
 """

@@ -4,12 +4,23 @@ import os
 
 from celery import Celery
 from celery.schedules import crontab
+from celery.signals import worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("attune")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+NICENESS = 10
+"""How far workers stand back (nice(1)) where they share processors with the web server."""
+
+
+@worker_init.connect
+def give_way(**_: object) -> None:
+    """Before the first task process is forked: shoppers wait for answers, nobody for training."""
+    os.nice(max(NICENESS - os.nice(0), 0))
 
 
 def every_tenant(task: str) -> dict[str, object]:

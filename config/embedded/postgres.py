@@ -25,8 +25,6 @@ OLDEST_VERSION = 17  # the first with a locale of its own, the same on every mac
 SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
-    "shared_buffers": "256MB",
-    "effective_cache_size": "1GB",
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",
     "max_connections": "100",
@@ -42,6 +40,29 @@ SETTINGS = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
+
+
+def memory() -> int:
+    """Bytes of memory that this process may use: the machine's, or less where a container says."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return machine
+    return min(machine, int(limit)) if limit.isdigit() else machine
+
+
+def caches(available: int) -> dict[str, str]:
+    """The settings that follow the memory, most of which is left to web servers and workers.
+
+    A large catalog is read all over: 200 items a request, and vectors at random. Where tables and
+    indexes do not fit, each page is copied from the system's cache again.
+    """
+    megabytes = available // 1024**2
+    return {
+        "shared_buffers": f"{min(max(megabytes // 8, 128), 8192)}MB",
+        "effective_cache_size": f"{max(megabytes // 2, 512)}MB",
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +102,9 @@ class PostgresServer:
         self._remove_pid_file_of_a_stranger()
 
     def command(self, state: ServerState) -> Command:
-        settings = SETTINGS | {
+        settings = {
+            **SETTINGS,
+            **caches(memory()),
             "port": str(state.port),
             "dynamic_shared_memory_type": _dynamic_shared_memory(),
         }
