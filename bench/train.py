@@ -22,8 +22,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from bench import environment
-from recommendations.training.counting import count_blocks, count_pairs, popularity
-from recommendations.training.increments import merged, touched_rows
+from recommendations.training.counting import count_blocks, popularity
+from recommendations.training.increments import merged, sequence_change, touched_rows
 from recommendations.training.log_model import KERNEL, LogSettings, fit_log
 from recommendations.training.neighbors import cut, damped, weigh
 from recommendations.training.sequences import Sequences, in_order
@@ -118,7 +118,7 @@ def update(events: int) -> dict[str, Any]:
     new_item = item[random.integers(0, len(item), len(new_shopper))]
     whole = in_order(shopper, item, at, shoppers=shoppers, items=items, seed=7)
     factor = damped(popularity(whole), 0.5)
-    counts = _kept(whole, factor)
+    counts = _kept(whole, factor).sorted_indices()
     histories = whole.of_shoppers(np.unique(visitors))
     return _measured(lambda: _updated(counts, factor, histories, new_shopper, new_item))
 
@@ -153,9 +153,7 @@ def _updated(
         items=histories.items,
         seed=7,
     )
-    change = sparse.csr_matrix(count_pairs(now, KERNEL) - count_pairs(histories, KERNEL))
-    change.data[np.abs(change.data) < 1e-9] = 0
-    change.eliminate_zeros()
+    change, _ = sequence_change(histories, now, KERNEL)
     rows = touched_rows(change)
     cut(weigh(merged(counts[rows], change[rows]), factor, evenness=LogSettings().evenness), 200)
 

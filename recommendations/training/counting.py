@@ -76,25 +76,25 @@ def popularity(sequences: Sequences) -> npt.NDArray[np.float64]:
 
 
 class _Windows:
-    """What comes before and after an event, in arrays of fixed width.
-
-    Slots past the ends of a shopper's sequence name some item at weight 0.
-    """
+    """What comes before and after an event, as far as its shopper's sequence goes."""
 
     def __init__(self, sequences: Sequences, kernel: Kernel) -> None:
         reach = kernel.reach
-        steps = np.concatenate([np.arange(-reach, 0), np.arange(1, reach + 1)])
+        steps = np.arange(-reach, reach + 1)
         self._reach = reach
-        self._columns = np.flatnonzero(np.arange(-reach, reach + 1))
         self._items = self._wide(sequences.item.astype(np.int32))
         weighted = not (sequences.weight == 1).all()
         self._weights = self._wide(sequences.weight) if weighted else None
         ahead = sequences.back()
         behind = sequences.lengths()[sequences.shopper] - 1 - ahead
-        self._behind = np.minimum(behind, reach).astype(np.int32)
-        self._ahead = np.minimum(ahead, reach).astype(np.int32)
-        self._steps = steps.astype(np.int32)
-        self._counts = np.where(steps < 0, kernel.backward, 1.0) / np.abs(steps) ** kernel.decay
+        # Windows differ by how far they reach back and ahead only: one mask for each such pair.
+        self._shape = np.minimum(behind, reach) * (reach + 1) + np.minimum(ahead, reach)
+        far = np.arange(reach + 1)
+        self._masks = (
+            (steps >= -far[:, None, None]) & (steps <= far[:, None]) & (steps != 0)
+        ).reshape(-1, len(steps))
+        distance = np.maximum(np.abs(steps), 1)
+        self._counts = np.where(steps < 0, kernel.backward, 1.0) / distance**kernel.decay
         self._width = sequences.items
 
     def _wide(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
@@ -102,20 +102,15 @@ class _Windows:
 
     def around(self, events: npt.NDArray[np.int32]) -> sparse.csr_matrix:
         """Events by items: what each item around each event counts for it."""
-        items = self._items[events][:, self._columns]
-        inside = self._steps >= -self._behind[events, None]
-        inside &= self._steps <= self._ahead[events, None]
-        counts = inside * self._counts
+        shapes = self._shape[events]
+        inside = self._masks[shapes]
+        counts = np.broadcast_to(self._counts, inside.shape)[inside]
         if self._weights is not None:
-            counts *= self._weights[events][:, self._columns]
-        width = len(self._steps)
+            counts *= self._weights[events][inside]
+        bounds = np.zeros(len(events) + 1, dtype=np.int32)
+        np.cumsum(self._masks.sum(axis=1)[shapes], out=bounds[1:])
         return sparse.csr_matrix(
-            (
-                counts.reshape(-1),
-                items.reshape(-1),
-                np.arange(len(events) + 1, dtype=np.int32) * np.int32(width),
-            ),
-            shape=(len(events), self._width),
+            (counts, self._items[events][inside], bounds), shape=(len(events), self._width)
         )
 
 

@@ -26,7 +26,7 @@ RECENT_SHARE = 0.1
 """The last tenth of a log is what momentum takes for now."""
 MOMENTUM_PRIOR = 10.0
 
-LEAST_CHOOSERS, MOST_CHOOSERS, EVENTS_A_CHOOSER = 400, 2_000, 300
+LEAST_CHOOSERS, MOST_CHOOSERS, EVENTS_A_CHOOSER = 400, 2_000, 600
 """How many shoppers choose: one for so many events, within bounds, so that choosing stays cheap."""
 DEPTH = 50
 """A held-out item further down is as good as not found."""
@@ -271,7 +271,8 @@ def _without(counts: sparse.csr_matrix, held: _HeldOut, rows: IntArray) -> spars
     near = held.whole.where(held.whole.back() <= KERNEL.reach)
     before = near.where(near.back() > 0)
     taken_off = count_pairs(near, KERNEL) - count_pairs(before, KERNEL)
-    known = (counts - taken_off[rows]).tocsr()
+    # There and back sorts the columns, far faster than the subtraction would by itself.
+    known = (counts.tocsc().tocsr() - taken_off[rows]).tocsr()
     known.data[known.data < 1e-9] = 0
     known.eliminate_zeros()
     return known

@@ -207,17 +207,15 @@ def cut(weights: sparse.csr_matrix, keep: int) -> sparse.csr_matrix:
     lengths = np.diff(weights.indptr)
     if lengths.max(initial=0) <= keep:
         return weights
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    threshold = _thresholds(weights, lengths, keep)[row]
-    kept = weights.data >= threshold
-    crowded = np.bincount(row[kept], minlength=len(lengths)) > keep
-    if crowded.any():
-        sure = np.bincount(row[weights.data > threshold], minlength=len(lengths))
-        tied = np.flatnonzero(crowded[row] & (weights.data == threshold))
-        tied = tied[np.lexsort((weights.indices[tied], row[tied]))]
-        first = np.searchsorted(row[tied], row[tied])
-        place = np.arange(len(tied)) - first
-        kept[tied[place >= keep - sure[row[tied]]]] = False
+    thresholds = _thresholds(weights, lengths, keep)
+    kept = weights.data >= np.repeat(thresholds, lengths)
+    counted = np.concatenate([[0], np.cumsum(kept)])
+    found = counted[weights.indptr[1:]] - counted[weights.indptr[:-1]]
+    for row in np.flatnonzero(found > keep).tolist():
+        cells = slice(weights.indptr[row], weights.indptr[row + 1])
+        tied = np.flatnonzero(weights.data[cells] == thresholds[row])
+        tied = tied[np.argsort(weights.indices[cells][tied], kind="stable")]
+        kept[cells.start + tied[len(tied) - int(found[row] - keep) :]] = False
     bounds = np.concatenate([[0], np.cumsum(np.minimum(lengths, keep))])
     return sparse.csr_matrix(
         (weights.data[kept], weights.indices[kept], bounds), shape=weights.shape
@@ -241,7 +239,8 @@ def _thresholds(
         place = np.arange(width)
         inside = place < lengths[rows][:, None]
         cells = np.minimum(weights.indptr[rows][:, None] + place, weights.nnz - 1)
-        values = np.where(inside, weights.data[cells], -np.inf)
+        values = weights.data[cells]
+        values[~inside] = -np.inf
         thresholds[rows] = np.partition(values, width - keep, axis=1)[:, width - keep]
         start += len(rows)
     return thresholds
