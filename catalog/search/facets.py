@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from tantivy import FieldType, Occur, Query
+from tantivy import Occur, Query
 
-from catalog.search.lexical import MOST_PRICE, Lexical, conditions
+from catalog.search.lexical import Lexical, conditions
 from catalog.search.ranges import between, boundaries
 from catalog.search.schema import PRICE_UNIT, attribute_key
 from catalog.search.values import (
@@ -79,6 +79,11 @@ def _counted(fields: Sequence[str], query: Query, lexical: Lexical) -> dict[str,
     asked: dict[str, Any] = {}
     for field in fields:
         if field == "price":
+            # Where an item has no price, it is below 0.
+            asked[field] = {
+                "range": {"field": "price", "ranges": [{"from": 0.0}]},
+                "aggs": {"priced": {"stats": {"field": "price"}}},
+            }
             continue
         column = COLUMNS.get(field) or _column("attribute_facet", field)
         asked[field] = {"terms": {"field": column, "size": COUNTED}}
@@ -87,7 +92,8 @@ def _counted(fields: Sequence[str], query: Query, lexical: Lexical) -> dict[str,
     answers = searcher.aggregate(query, asked) if asked else {}
     facets = {field: _facet(field, answers) for field in fields if field != "price"}
     if "price" in fields:
-        facets["price"] = _price_facet(query, lexical)
+        [priced] = [each for each in answers["price"]["buckets"] if each.get("from") == 0]
+        facets["price"] = _price_facet(query, priced["priced"], lexical)
     return facets
 
 
@@ -112,18 +118,8 @@ def _facet(field: str, answers: Mapping[str, Any]) -> Facet:
     return Facet(field, values, least=least.normalize(), most=most.normalize())
 
 
-def _price_facet(query: Query, lexical: Lexical) -> Facet:
-    searcher = lexical.opened.searcher
-    priced = Query.boolean_query(
-        [
-            (Occur.Must, query),
-            (
-                Occur.Must,
-                Query.range_query(lexical.schema, "price", FieldType.Integer, 0, MOST_PRICE),
-            ),
-        ]
-    )
-    stats = searcher.aggregate(priced, {"price": {"stats": {"field": "price"}}})["price"]
+def _price_facet(query: Query, stats: Mapping[str, Any], lexical: Lexical) -> Facet:
+    """The ranges of prices that lie between the least and the greatest: another pass."""
     if not stats["count"]:
         return Facet("price")
     least = Decimal(int(stats["min"])) / PRICE_UNIT
@@ -131,8 +127,10 @@ def _price_facet(query: Query, lexical: Lexical) -> Facet:
     ranges = between(boundaries(least, most))
     if not ranges:
         return Facet("price", least=least, most=most)
-    asked = [_bounds(at_least, below) for at_least, below in ranges]
-    answer = searcher.aggregate(priced, {"price": {"range": {"field": "price", "ranges": asked}}})
+    # From 0 on, for what has no price is below that.
+    asked = [_bounds(at_least or Decimal(0), below) for at_least, below in ranges]
+    counting = {"price": {"range": {"field": "price", "ranges": asked}}}
+    answer = lexical.opened.searcher.aggregate(query, counting)
     counts = {_place(bucket): int(bucket["doc_count"]) for bucket in answer["price"]["buckets"]}
     counted = tuple(
         FacetRange(at_least, below, counts.get((bounds.get("from"), bounds.get("to")), 0))

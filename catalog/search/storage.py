@@ -103,8 +103,19 @@ def reading_errors() -> Iterator[None]:
 
 def open_index() -> OpenIndex:
     """The current tenant's index as of its last commit. Raises IndexUnavailable."""
-    schema_name = connection.schema_name
-    place = folder(schema_name)
+    place = folder(connection.schema_name)
+    served = _current_or_none(place)
+    try:
+        return _open(place)
+    except IndexUnavailable:
+        # Another generation may have taken over meanwhile, and this one's files may be gone.
+        if _current_or_none(place) == served:
+            raise
+        return _open(place)
+
+
+def _open(place: Path) -> OpenIndex:
+    schema_name = place.name
     with reading_errors():
         generation = place / _current(place)
         stamps = _stamp(place / "current"), _stamp(generation / "meta.json")
