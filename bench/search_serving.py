@@ -2,7 +2,7 @@
 
 Over HTTP on loopback from another process, one keep-alive connection, 24 results: as the API
 answers by default, and with facets on category, brand, price and color. Queries are of one to three
-words of the catalog, a third of them with filters, some misspelled, some codes, and hardly any comes
+words of the catalog, a third with filters, some misspelled, some codes, and hardly any comes
 twice, so that vectors of texts are computed, not remembered. Both searches and a view that reads
 one row through the ORM alternate in a random order; the measure is the ratio of their 95th
 percentiles.
