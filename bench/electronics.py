@@ -51,7 +51,7 @@ def attributes_of(product: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def load(*, fresh: bool = False) -> None:
     """Import the catalog through the product's importer unless it is there already, embed it with
-    the embedder that is set, index it, and leave its schema set."""
+    the embedder that is set, index it, and leave its tenant set."""
     from catalog.importing import run_import
     from catalog.models import FeedImport, Item
     from catalog.search.indexing import update_index
@@ -67,8 +67,8 @@ def load(*, fresh: bool = False) -> None:
         close_tenant(tenant)
         tenant = None
     if tenant is None:
-        open_tenant(schema_name=SCHEMA, name="Electronics", host=HOST)
-    connection.set_schema(SCHEMA)
+        tenant = open_tenant(schema_name=SCHEMA, name="Electronics", host=HOST)
+    connection.set_tenant(tenant)
     if not Item.objects.exists():
         with step("Importing the catalog"), PRODUCTS.open("rb") as stream:
             feed = FeedImport.objects.create(

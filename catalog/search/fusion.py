@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-ONE_WORD: Final = 0.85
+ONE_WORD: Final = 0.9
 SEVERAL_WORDS: Final = 0.55
 """What words count beside meaning: one word says less of what is meant than it says exactly."""
 

@@ -17,9 +17,8 @@ from catalog.search.values import ATTRIBUTE, IN_STOCK, Filter
 FIELD_WEIGHTS: Final = {
     "text": 1.0,
     "prose": 1.0,
-    "attributes": 0.3,
-    "title": 0.3,
-    "brand": 0.2,
+    "attributes": 0.5,
+    "title": 0.7,
     "category": 0.2,
 }
 """What a field's BM25 counts. `text` is everything the item says, `prose` all but attributes; what

@@ -110,7 +110,7 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
         {pk: score for pk, score in by_words.items() if pk in live},
         coverage,
         {pk: similarity for pk, similarity in live.items() if similarity is not None},
-        words=sum(not slot.optional for slot in parsed.slots),
+        words=sum(len(slot.words) for slot in parsed.slots if not slot.optional),
     )
     exact = sorted(codes & live.keys())
     pool = {pk: fusion.scores.get(pk, NO_SCORE) for pk in (*exact, *fusion.scores)}

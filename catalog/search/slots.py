@@ -87,6 +87,14 @@ class Dictionary:
         searcher = self._opened.searcher
         return max(searcher.doc_freq("text", form) for form in self.forms(word))
 
+    def rarity(self, words: Sequence[str]) -> float:
+        """What BM25 counts for words that an item has all of, apart from how often (the sum of
+        their inverse document frequencies); 0 where no item has one of them."""
+        counts = [self.items_with(word) for word in words]
+        if not all(counts):
+            return 0.0
+        return math.fsum(math.log1p((self.size - n + 0.5) / (n + 0.5)) for n in counts)
+
     def close_to(self, word: str) -> list[str]:
         """The words of titles, brands and categories spelled almost like this one, best first."""
         distance = 2 if len(word) >= SHORTEST_TWICE_MISSPELLED else 1
@@ -125,7 +133,7 @@ def parse(
     while place < len(words):
         phrase = _longest_phrase(words, place, phrases)
         if phrase:
-            slots.append(_of_phrase(phrase, phrases[phrase]))
+            slots.append(_of_phrase(phrase, phrases[phrase], dictionary))
             place += len(phrase)
             continue
         word = words[place]
@@ -157,10 +165,21 @@ def _longest_phrase(
     return ()
 
 
-def _of_phrase(phrase: tuple[str, ...], others: Sequence[str]) -> Slot:
-    meant = (tuple(words_of(other)) for other in others[: MOST_ALTERNATIVES - 1])
-    alternatives = [Alternative(words, SYNONYM_WEIGHT) for words in meant if words]
-    return Slot(phrase, tuple(dict.fromkeys([Alternative(phrase), *alternatives])))
+def _of_phrase(phrase: tuple[str, ...], others: Sequence[str], dictionary: Dictionary) -> Slot:
+    """The phrase and what may stand for it, none of which counts more than the phrase itself.
+
+    Rare words count much: else the one `notepad computer` would come before every `laptop`.
+    """
+    itself = Alternative(phrase)
+    rarity = dictionary.rarity(phrase)
+    meant = dict.fromkeys(tuple(words_of(other)) for other in others)
+    alternatives = [
+        Alternative(words, SYNONYM_WEIGHT * min(1.0, (rarity or theirs) / theirs))
+        for words in meant
+        if words not in ((), phrase) and (theirs := dictionary.rarity(words))
+    ]
+    own = [itself] if rarity or not alternatives else []
+    return Slot(phrase, tuple([*own, *alternatives][:MOST_ALTERNATIVES]))
 
 
 def _joined(word: str, following: str, dictionary: Dictionary) -> Slot | None:

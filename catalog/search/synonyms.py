@@ -4,10 +4,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import cast
 
+from django.conf import settings
+
 from catalog.search.understanding.words import fold, tokens_of
+from catalog.search.words import base_language
 from catalog.search_models import SearchSynonym
+from tenants.connection import connection
 from tenants.settled import settled
 
 Phrase = tuple[str, ...]
@@ -17,6 +23,9 @@ Expansion = tuple[str, tuple[str, ...]]
 MOST_ALTERNATIVES = 20
 MOST_CHARACTERS = 100
 MAX_LINES = 10_000
+
+EVERYDAY = Path(__file__).parent
+"""Where the lists are that come with the product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +62,36 @@ class SynonymBook:
         return tuple(expansion for _, expansion in sorted(found))
 
 
+NOTHING = SynonymBook({}, 0)
+
+
 def synonyms_in(text: str) -> tuple[Expansion, ...]:
     """As `SearchRequest.synonyms` takes them. No query once the tenant's synonyms are settled."""
     return cast("SynonymBook", settled("synonyms", _read)).expansions(text)
 
 
 def _read() -> SynonymBook:
-    rows = SearchSynonym.objects.filter(active=True)
-    return book_of(SynonymLine(r.words, tuple(r.alternatives), r.two_way) for r in rows)
+    """The shop's synonyms over the everyday ones of its language: what a row says of its words,
+    or that it is not active, holds alone."""
+    rows = list(SearchSynonym.objects.all())
+    own = book_of(SynonymLine(r.words, tuple(r.alternatives), r.two_way) for r in rows if r.active)
+    language = base_language(getattr(connection.tenant, "language", ""))
+    everyday = everyday_synonyms(language) if settings.SEARCH_EVERYDAY_SYNONYMS else NOTHING
+    spoken_for = {_phrase(row.words) for row in rows}
+    shipped = {
+        phrase: others for phrase, others in everyday.by_words.items() if phrase not in spoken_for
+    }
+    by_words = shipped | dict(own.by_words)
+    return SynonymBook(by_words, max(map(len, by_words), default=0))
+
+
+@cache
+def everyday_synonyms(language: str) -> SynonymBook:
+    """What is called by two names anywhere, in a base language; nothing in one without a list."""
+    path = EVERYDAY / f"everyday_synonyms_{language}.txt"
+    if not language.isalpha() or not path.is_file():
+        return NOTHING
+    return book_of(read_lines(path.read_text(encoding="utf-8"))[0])
 
 
 def book_of(lines: Iterable[SynonymLine]) -> SynonymBook:

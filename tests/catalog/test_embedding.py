@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from catalog import embedding
 from catalog.embedding import (
@@ -255,3 +256,13 @@ def test_the_embedded_model_puts_like_things_together_in_several_languages() -> 
     assert np.linalg.norm(jacket) == pytest.approx(1.0, abs=1e-5)
     assert float(jacket @ jacke) > float(jacket @ knives) + 0.2
     assert model.encode([]).shape == (0, EMBEDDING_DIMENSIONS)
+
+
+def test_what_is_searched_for_gets_the_models_prefix_and_items_do_not(
+    tenant: Tenant, model: CountingEmbedder, settings: Settings
+) -> None:
+    settings.EMBEDDER_QUERY_PREFIX = "query: "
+    make_item(title="Lamp")
+    embed(tenant)
+    embedding.encode_query("lamp")
+    assert model.asked == ["Lamp", "query: lamp"]

@@ -17,7 +17,14 @@ from pytest_django import Settings
 from catalog.models import Item
 from catalog.search.indexing import update_index
 from catalog.search.storage import forget
-from catalog.search.synonyms import book_of, import_synonyms, read_lines, synonyms_in
+from catalog.search.synonyms import (
+    EVERYDAY,
+    book_of,
+    everyday_synonyms,
+    import_synonyms,
+    read_lines,
+    synonyms_in,
+)
 from catalog.search.tenant_vocabulary import refresh_vocabulary, tenant_vocabulary
 from catalog.search_models import SearchPhrase, SearchSynonym
 from profiles.consent import record_consent
@@ -30,6 +37,7 @@ from recommendations.searching import log, words
 from recommendations.searching.personal_order import BAND, bonus, in_personal_order
 from recommendations.values import Contribution, SignalRef
 from tenants.connection import connection
+from tenants.models import Tenant
 from tests.conftest import ApiClient
 from tests.make import make_event, make_item, make_shopper
 
@@ -518,3 +526,27 @@ def test_nobody_waits_for_a_large_vocabulary_to_be_parsed_again(
             return
         time.sleep(0.05)
     pytest.fail("It is never parsed.")
+
+
+def test_everyday_synonyms_count_until_the_shop_says_otherwise(tenant: Tenant) -> None:
+    connection.set_tenant(tenant)
+    assert synonyms_in("a red sofa") == (("sofa", ("couch", "settee")),)
+    import_synonyms(read_lines("sofa, davenport")[0])
+    assert synonyms_in("a red sofa") == (("sofa", ("davenport",)),)
+    SearchSynonym.objects.update(active=False)
+    assert synonyms_in("a red sofa") == ()
+    assert synonyms_in("a couch") == (("couch", ("sofa", "settee")),)
+
+
+def test_everyday_synonyms_can_be_turned_off(tenant: Tenant, settings: Settings) -> None:
+    connection.set_tenant(tenant)
+    settings.SEARCH_EVERYDAY_SYNONYMS = False
+    assert synonyms_in("sofa") == ()
+
+
+def test_everyday_synonyms_are_a_broad_list_of_english_only() -> None:
+    lines, wrong = read_lines((EVERYDAY / "everyday_synonyms_en.txt").read_text(encoding="utf-8"))
+    assert (len(lines) > 250, wrong) == (True, [])
+    assert len(everyday_synonyms("en").by_words) > 500
+    assert everyday_synonyms("de").by_words == {}
+    assert everyday_synonyms("../en").by_words == {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django_tenants.utils import schema_context
+from django_tenants.utils import schema_context, tenant_context
 
 from catalog.embedding import embedder
 from catalog.feeds.detect import detect_format
@@ -16,6 +16,7 @@ from catalog.models import FeedFormat, FeedImport, Item
 from catalog.search.evaluation import DEPTH, measure, read_judgments
 from catalog.search.find import find
 from catalog.search.indexing import update_index
+from catalog.search.synonyms import synonyms_in
 from catalog.search.values import SearchRequest
 from catalog.tasks import embed_changed_items
 from tenants.closing import close_tenant
@@ -69,20 +70,24 @@ class Command(BaseCommand):
                     embed_changed_items(schema)
             else:
                 schema = options["tenant"]
-                if not Tenant.objects.filter(schema_name=schema).exists():
-                    raise CommandError(f"There is no tenant {schema!r}.")
-            with schema_context(schema):
+            tenant = Tenant.objects.filter(schema_name=schema).first()
+            if tenant is None:
+                raise CommandError(f"There is no tenant {schema!r}.")
+            with tenant_context(tenant):
                 update_index()
                 names = dict(Item.objects.values_list("pk", "external_id"))
                 quality = measure(
                     judgments,
-                    lambda query: [
-                        names.get(hit.item_id, "")
-                        for hit in find(SearchRequest(query, limit=DEPTH)).hits
-                    ],
+                    lambda query: [names.get(pk, "") for pk in _searched(query)],
                 )
         result = {**quality.as_json(), "items": len(names), "embedder": embedder().version}
         self.stdout.write(json.dumps(result))
+
+
+def _searched(query: str) -> list[int]:
+    """The items that the API's search would have, in the order before the shopper's own."""
+    results = find(SearchRequest(query, limit=DEPTH, synonyms=synonyms_in(query)))
+    return [hit.item_id for hit in results.hits]
 
 
 def _close_leftover() -> None:

@@ -133,6 +133,15 @@ def test_a_synonym_of_the_request_finds_what_the_catalog_calls_otherwise(tenant:
     assert any(part.field == "title" for part in results.hits[0].contributions)
 
 
+def test_a_rare_synonym_does_not_come_before_the_word_itself(tenant: Tenant) -> None:
+    for number in range(20):
+        make_item(title=f"Desk {number}")
+    odd = make_item(title="Bureau 99")
+    ids = found("desk", synonyms=(("desk", ("bureau",)),))
+    assert odd.pk in ids
+    assert ids.index(odd.pk) > 10
+
+
 def test_meaning_finds_what_no_word_leads_to(tenant: Tenant) -> None:
     sofa = make_item(title="Sofa for three people, a comfortable couch")
     make_item(title="Garden hose")
