@@ -1,4 +1,4 @@
-"""What well-known models make of a log: popularity, and those of `implicit` where it is there."""
+"""What well-known models make of a log: popularity, EASE, and `implicit` where it is there."""
 
 import importlib
 import importlib.util
@@ -13,14 +13,18 @@ from recommendations.training.log_evaluation import Scorer, Scores
 from recommendations.training.sequences import IntArray, Sequences
 
 RECENT_SHARE = 0.1
+EASE_ITEMS, EASE_RIDGE = 10_000, 300.0
+"""EASE solves for all items at once: n^3 time and n^2 memory, so not for more than so many."""
 
-Fit = Callable[[Sequences], Scorer]
+Fit = Callable[[Sequences], Scorer | None]
+"""Training on a log; None where the model does not fit the log."""
 
 
 def baselines(*, seed: int) -> Iterator[tuple[str, Fit]]:
     """Name and training of each; `implicit` is a tool of developers and may not be installed."""
     yield "popularity", _popular
     yield "recent popularity", _recently_popular
+    yield "EASE", _ease
     if importlib.util.find_spec("implicit") is None:
         return
     nearest = importlib.import_module("implicit.nearest_neighbours")
@@ -46,6 +50,23 @@ def _recently_popular(sequences: Sequences) -> Scorer:
         return _for_everyone(popularity(sequences))
     since = np.quantile(sequences.at, 1 - RECENT_SHARE)
     return _for_everyone(popularity(sequences.where(sequences.at >= since)))
+
+
+def _ease(sequences: Sequences) -> Scorer | None:
+    """Steck's EASE; None where there are too many items."""
+    if not 0 < sequences.items <= EASE_ITEMS:
+        return None
+    taken = _taken(sequences)
+    gram = np.asarray((taken.T @ taken).toarray(), dtype=np.float64)
+    gram[np.diag_indices_from(gram)] += EASE_RIDGE
+    inverse = np.linalg.inv(gram)
+    learned = (-inverse / np.diag(inverse)).astype(np.float32)
+    np.fill_diagonal(learned, 0.0)
+
+    def scorer(histories: Sequences, asked: IntArray) -> Scores:
+        return np.asarray(_taken(histories) @ learned, dtype=np.float32)
+
+    return scorer
 
 
 def _for_everyone(scores: np.ndarray[Any, Any]) -> Scorer:

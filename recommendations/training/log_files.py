@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from recommendations.training.sequences import IntArray
 
 CHUNK_ROWS = 1_000_000
-DELIMITERS = ("\t", ",", ";", "|", " ")
+DELIMITERS = ("\t", "::", ",", ";", "|", " ")
 USUAL = {
     "user": re.compile("(user|shopper|customer|visitor|session|reviewer|member)(id)?|uid"),
     "item": re.compile(
@@ -65,6 +65,21 @@ class Columns:
     time: str = ""
     order: str = ""
 
+    @classmethod
+    def in_order(cls, names: list[str]) -> "Columns":
+        """The columns of a file without a header, by what each has; other names are passed over.
+
+        Raises UnreadableLogError when user, item or time (or order) is missing or there twice.
+        """
+        names = [name.strip() for name in names]
+        clocks = names.count("time") + names.count("order")
+        if (names.count("user"), names.count("item"), clocks) != (1, 1, 1):
+            raise UnreadableLogError(
+                f"Columns {','.join(names)}: user, item and one of time and order are needed, once."
+            )
+        known = ("user", "item", "time", "order")
+        return cls(**{name: str(names.index(name) + 1) for name in known if name in names})
+
     @property
     def numbered(self) -> bool:
         """Whether all that are given are numbers: then the file has no header."""
@@ -82,9 +97,9 @@ def read_events(path: Path, columns: Columns, *, delimiter: str = "") -> EventFi
         if not first.strip():
             raise UnreadableLogError(f"{path} is empty.")
         delimiter = delimiter or _delimiter(first)
-        header = next(csv.reader([first], delimiter=delimiter))
+        header = next(_rows([first], delimiter))
         places, dated = _places(header, columns)
-        rows = csv.reader(stream, delimiter=delimiter)
+        rows = _rows(stream, delimiter)
         start = [header] if columns.numbered else []
         try:
             return _coded(_parts(start, rows, places), dated=dated)
@@ -101,6 +116,13 @@ def _opened(path: Path) -> Iterator[TextIO]:
         raw.seek(0)
         unpacked: Any = gzip.GzipFile(fileobj=raw) if packed else raw
         yield io.TextIOWrapper(unpacked, encoding="utf-8-sig", newline="")
+
+
+def _rows(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """The fields of each line. With a delimiter of several characters nothing is quoted."""
+    if len(delimiter) == 1:
+        return csv.reader(lines, delimiter=delimiter)
+    return (line.rstrip("\r\n").split(delimiter) for line in lines if line.strip())
 
 
 def _delimiter(line: str) -> str:

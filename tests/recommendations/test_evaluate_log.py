@@ -46,6 +46,7 @@ def test_the_next_lesson_is_foreseen_and_compared_with_popularity(courses: Path)
     assert result["recall_10"] > 0.95
     assert result["ndcg_10"] > 2 * result["compared"]["popularity"]["ndcg_10"]
     assert result["ndcg_10"] > result["compared"]["implicit BM25"]["ndcg_10"]
+    assert 0 < result["compared"]["EASE"]["ndcg_10"] <= 1
     assert {"recall_20", "ndcg_20", "coverage_10", "novelty", "popularity_bias"} < set(result)
     assert result["train_cpu_s"] > 0
     assert result["peak_memory_mb"] > 0
@@ -132,7 +133,7 @@ def test_a_missing_broken_or_binary_file_is_refused_in_words(tmp_path: Path) -> 
     path.write_bytes(packed)
     with pytest.raises(CommandError, match="date as"):
         evaluated(path, "--split", "date", "--date", "tomorrow")
-    with pytest.raises(CommandError, match="one character"):
+    with pytest.raises(CommandError, match="No column"):
         evaluated(path, "--delimiter", "::")
 
 
@@ -172,3 +173,21 @@ def test_a_split_by_date_asks_who_is_known_from_before_it() -> None:
     assert kept.asked.tolist() == [0, 2]
     assert kept.taken.toarray().tolist() == [[0, 1, 1, 0, 0], [0, 0, 0, 0, 1]]
     assert kept.train.item.tolist() == masked.train.item.tolist() == [1, 4]
+
+
+def test_columns_are_named_where_a_file_has_no_header_and_fields_may_be_parted_by_two_colons(
+    courses: Path, tmp_path: Path
+) -> None:
+    rows = [line.split(",") for line in courses.read_text().splitlines()[1:]]
+    path = tmp_path / "ratings.dat.gz"
+    path.write_bytes(gzip.compress("\n".join(f"{u}::{i}::5::{at}" for u, i, at in rows).encode()))
+    told = evaluated(courses, *COLUMNS)
+    found = evaluated(path, "--columns", "user,item,rating,time")
+    del told["file"], found["file"]
+    for cost in ("train_cpu_s", "peak_memory_mb"):
+        del told[cost], found[cost]
+    assert found == told
+    with pytest.raises(CommandError, match="once"):
+        evaluated(path, "--columns", "user,rating,time")
+    with pytest.raises(CommandError, match="without a header"):
+        evaluated(path, "--columns", "user,item,time", "--user", "1")

@@ -42,7 +42,14 @@ class Command(BaseCommand):
                 default="",
                 help="Name of its column, or number where the file has no header.",
             )
-        parser.add_argument("--delimiter", default="", help="Found by itself if left out.")
+        parser.add_argument(
+            "--columns",
+            default="",
+            help="What each column of a file without a header has, as user,item,rating,time.",
+        )
+        parser.add_argument(
+            "--delimiter", default="", help="One or more characters; found by itself if left out."
+        )
         parser.add_argument("--split", choices=["leave-last-out", "date"], default="leave-last-out")
         parser.add_argument("--date", help="Of --split date: where the held-out part begins.")
         parser.add_argument(
@@ -60,11 +67,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        columns = Columns(**{name: options[name] for name in ("user", "item", "time", "order")})
         delimiter = options["delimiter"].replace("\\t", "\t")
-        if len(delimiter) > 1:
-            raise CommandError("--delimiter is one character.")
         try:
+            columns = _columns(options)
             events = read_events(options["file"], columns, delimiter=delimiter)
         except UnreadableLogError as error:
             raise CommandError(str(error)) from error
@@ -76,7 +81,8 @@ class Command(BaseCommand):
             raise CommandError("Nobody has events both before and after the split: nothing to ask.")
         results = {}
         for name, fit in self._models(options):
-            results[name] = _measure(fit, split, masked=options["masked"])
+            if result := _measure(fit, split, masked=options["masked"]):
+                results[name] = result
         ours = results.pop("attune")
         ours["train_cpu_s"] = round(ours["train_cpu_s"] + sorting, 3)
         report = {
@@ -116,6 +122,15 @@ class Command(BaseCommand):
             yield from baselines(seed=options["seed"])
 
 
+def _columns(options: dict[str, Any]) -> Columns:
+    named = {name: options[name] for name in ("user", "item", "time", "order")}
+    if not options["columns"]:
+        return Columns(**named)
+    if any(named.values()):
+        raise CommandError("Give --columns for a file without a header, or --user and so on.")
+    return Columns.in_order(options["columns"].split(","))
+
+
 class _Ours:
     """The trained model as a scorer that says what it chose."""
 
@@ -126,10 +141,13 @@ class _Ours:
         return self.model.scores(histories)
 
 
-def _measure(fit: Fit, split: Split, *, masked: bool) -> dict[str, Any]:
+def _measure(fit: Fit, split: Split, *, masked: bool) -> dict[str, Any] | None:
+    """Quality and cost; None where the model cannot learn this log."""
     started = time.process_time()
     scorer = fit(split.train)
     seconds = time.process_time() - started
+    if scorer is None:
+        return None
     quality = measured(split, scorer, masked=masked)
     result: dict[str, Any] = {**quality.rounded(), "train_cpu_s": round(seconds, 3)}
     if isinstance(scorer, _Ours):
