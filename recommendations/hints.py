@@ -22,8 +22,8 @@ KEPT = 100
 CONSIDERED = 20_000
 """Attributes have no index: they are looked for among so many items that sell best."""
 
-STRONG, WEAK = 0.1, 0.05
-"""What a hint gives the best seller and the last of its items: as a close neighbor would."""
+STRONG, WEAK = 0.3, 0.15
+"""What a hint gives the best seller and the last of its items: more than selling well gives."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
