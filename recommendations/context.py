@@ -21,7 +21,7 @@ from recommendations.hints import Hint, preferred
 from recommendations.models import Placement
 from recommendations.placements import placement_settings
 from recommendations.rules import NO_CIRCUMSTANCES, Circumstances, FrequencyCap, in_force
-from recommendations.scoring import OWNED_KINDS, BlendName, ScoringParams
+from recommendations.scoring import OWNED_KINDS, Blend, BlendName, ScoringParams
 from recommendations.segments import ShopperFacts
 from recommendations.values import PlacementSettings, RecommendationRequest
 from tenants.errors import DomainError
@@ -74,7 +74,8 @@ def build_request(
     cart = list(known.cart) if known and cart_items is None else []
     cart += [_page_signal(SignalKind.CART_ITEM, item_id, now) for item_id in given_cart]
     context = [_page_signal(SignalKind.CONTEXT_ITEM, item_id, now) for item_id in context_ids]
-    hints = _preferred(known, policy, fallbacks)
+    blend = settings.params.blend(_blend_name(settings))
+    hints = _preferred(known, policy, blend, fallbacks)
     if shopper is None or known is not None:
         # Of somebody who is named and does not allow it, not even the country is used.
         hints += _circumstances(around, policy, now, fallbacks)
@@ -82,7 +83,7 @@ def build_request(
     owned = frozenset(signal.item for signal in history if signal.kind in OWNED_KINDS)
     return RecommendationRequest(
         placement=settings,
-        blend=settings.params.blend(_blend_name(settings)),
+        blend=blend,
         rules=in_force(settings.rules, now, around),
         limit=limit,
         now=now,
@@ -156,14 +157,14 @@ def _known(shopper: ShopperRef, fallbacks: list[str]) -> PermittedState | None:
 
 
 def _preferred(
-    known: PermittedState | None, policy: Policy, fallbacks: list[str]
+    known: PermittedState | None, policy: Policy, blend: Blend, fallbacks: list[str]
 ) -> tuple[Hint, ...]:
     """What the shopper prefers, as far as it may rank; nothing while it cannot be read."""
     if not known or not known.preferences or SignalKind.PREFERENCE not in policy.may_rank:
         return ()
     try:
         require_database()
-        return tuple(preferred(known.preferences))
+        return tuple(preferred(known.preferences, blend))
     except DatabaseError:
         note_fallback(Fallback.SHOPPER)
         fallbacks.append(Fallback.SHOPPER)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from django.db import connection
 
 from profiles.signals import Signal, SignalKind
+from recommendations.scoring import Blend
 from tenants.settled import settled
 
 MAX_PREFERENCES = 10
@@ -23,7 +24,8 @@ CONSIDERED = 20_000
 """Attributes have no index: they are looked for among so many items that sell best."""
 
 STRONG, WEAK = 0.3, 0.15
-"""What a hint gives the best seller and the last of its items: more than selling well gives."""
+"""What a hint gives the best seller and the last of its items, beyond what selling well gives:
+more than circumstances do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,12 +50,14 @@ class Hint:
         return Signal(self.number, self.kind, 1.0, now.timestamp(), 1, name=self.name)
 
 
-def preferred(preferences: Mapping[str, Any]) -> Iterator[Hint]:
+def preferred(preferences: Mapping[str, Any], blend: Blend) -> Iterator[Hint]:
     """A hint for each stated preference that items of the catalog answer to.
 
-    `category` and `brand` mean these, any other key an attribute. One query for each that is not
-    settled.
+    `category` and `brand` mean these, any other key an attribute. Whatever training found selling
+    well to be worth in this `blend`, what is preferred counts for more than that. One query for
+    each preference that is not settled.
     """
+    sells = (blend.popularity + 2 * blend.trend) / blend.neighbors if blend.neighbors else 0.0
     stated = [(key, value) for key, value in preferences.items() if value not in {None, ""}]
     for key, value in stated[:MAX_PREFERENCES]:
         said = value if isinstance(value, str) else json.dumps(value)
@@ -64,7 +68,7 @@ def preferred(preferences: Mapping[str, Any]) -> Iterator[Hint]:
                 SignalKind.PREFERENCE,
                 f"{key} {said}",
                 items,
-                np.linspace(STRONG, WEAK, len(items)),
+                sells + np.linspace(STRONG, WEAK, len(items)),
             )
 
 

@@ -1,5 +1,6 @@
 """Whoever is new: shoppers by what they say and first click, items by what they are like."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from recommendations.circumstances import refresh_circumstances, standing_out
 from recommendations.context import build_request
 from recommendations.recommend import affinity, ledgers_of, recommend
 from recommendations.rules import Circumstances
+from recommendations.scoring import Blend
+from recommendations.training.recipe import Recipe
 from recommendations.values import ServedItem, Slate
 from tenants.tasks import current_schema
 from tests.conftest import ApiClient
@@ -60,6 +63,21 @@ def test_a_new_shopper_gets_what_was_stated_as_preferred_and_is_told_so(
     assert first.reason is not None
     assert first.reason.text == f"You prefer {key} {value}"
     assert first.ledger[first.reason.cited[0]].signal.item_id is None
+
+
+@pytest.mark.parametrize("sells", [0.0, 0.02, 0.3, 2.0])
+def test_what_is_preferred_comes_before_what_sells_whatever_training_found_that_to_be_worth(
+    api: ApiClient, sells: float
+) -> None:
+    shop = planted_shop()
+    recipe, blend = Recipe.from_json(shop.ranker.params), Blend(popularity=sells, trend=sells)
+    scoring = recipe.scoring.with_blend("discovery", blend).with_blend("home", blend)
+    shop.ranker.params = replace(recipe, scoring=scoring).as_json()
+    shop.ranker.save()
+    make_item("LAMP", title="Reading lamp", brand="Acme")
+    make_shopper("newcomer")
+    prefer(api, "newcomer", brand="Acme")
+    assert titles(slate_of("newcomer", limit=1)) == ["Reading lamp"]
 
 
 def test_an_attribute_may_be_preferred_among_what_sells(api: ApiClient) -> None:
