@@ -1,55 +1,42 @@
 """Keeping what was served: decisions go to a buffer as they are answered, to tables after.
 
-The buffer is a list in Valkey, with its append-only file as good as on disk; one Celery task
-moves it to Postgres. A decision is never lost by that task: it removes what it has committed.
+On the way they are in a `buffer`, which one Celery task moves to Postgres.
 """
 
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
-from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
-from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from catalog.models import Item
 from profiles.exposure import count_impressions
 from profiles.models import Shopper
-from recommendations.fallbacks import Fallback, note_fallback
+from recommendations.buffer import Buffer, Entry
+from recommendations.fallbacks import Fallback
 from recommendations.models import Decision, Impression, Placement
-from recommendations.outbox import SENT_EVERY, Outbox
+from recommendations.outbox import SENT_EVERY
 from recommendations.prepared import Ready, prepare
 from recommendations.values import PlacementSettings, Slate, relevance
 from tenants.connection import tenant_id
 from tenants.errors import DomainError, ErrorKind
-from tenants.models import Tenant
-from tenants.outage import require_database
-from tenants.settled import generation_key
-from tenants.tasks import current_schema
 
 logger = logging.getLogger(__name__)
 
-BATCH = 500
-
-PUSH_IF_OPEN = """
-if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
-return redis.call('RPUSH', KEYS[1], unpack(ARGV))
-"""
-
 
 def record_served(slate: Slate, *, again: dict[str, Any] | None = None) -> None:
-    """Note the decision; it is in the buffer some milliseconds after the answer (`outbox`).
+    """Note the decision; it is in the buffer some milliseconds after the answer (`buffer`).
 
     `again` is what serving it again needs (`prepared.to_prepare`). Never raises: an answer that
     is ready is not withheld because it cannot be noted.
     """
-    outbox.add(orjson.dumps({**_compact(slate), "prepare": again}))
+    buffer.add(orjson.dumps({**_compact(slate), "prepare": again}))
 
 
 def record_prepared(
@@ -68,58 +55,13 @@ def record_prepared(
         "latency_ms": latency_ms,
         "context": {"items": [], "cart": [], "limit": limit, "prepared": True},
     }
-    outbox.add(orjson.dumps(header)[:-1] + b"," + ready.noted.encode()[1:])
+    buffer.add(orjson.dumps(header)[:-1] + b"," + ready.noted.encode()[1:])
     return decision
 
 
-def _send(entries: Sequence[bytes]) -> None:
-    """Push entries to the buffer of the current schema; to the tables when the buffer is out.
-
-    A schema without a generation belongs to a tenant that was closed, or Valkey has just lost all
-    that it held: nothing is left behind there.
-    """
-    schema = current_schema()
-    buffer = get_redis_connection("default")
-    try:
-        if buffer.eval(PUSH_IF_OPEN, 2, buffer_key(), generation_key(schema), *entries):
-            return
-    except RedisError:
-        logger.exception("The buffer of decisions is out")
-    try:
-        require_database()
-        if Tenant.objects.filter(schema_name=schema).exists():
-            _write(entries)
-    except DatabaseError:
-        for _ in entries:
-            note_fallback(Fallback.DECISION_LOG)
-
-
-outbox = Outbox(_send)
-
-
-def buffer_key() -> str:
-    return f"{current_schema()}:decisions"
-
-
 def write_decisions() -> int:
-    """Move what is buffered to the tables; how many decisions that were.
-
-    Safe to interrupt and to run twice: what was written but not yet removed is recognized by its
-    id, and an entry is removed by what it says, so two writers cannot remove more than they wrote.
-    """
-    outbox.flush()
-    buffer = get_redis_connection("default")
-    written = 0
-    while entries := buffer.lrange(buffer_key(), 0, BATCH - 1):
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [buffer_key()])
-            _write(entries)
-        with buffer.pipeline() as pipeline:
-            for entry in entries:
-                pipeline.lrem(buffer_key(), 1, entry)
-            written += sum(pipeline.execute())
-    return written
+    """Move what is buffered to the tables; how many decisions that were (`Buffer.move`)."""
+    return buffer.move()
 
 
 def get_decision(decision_id: UUID) -> Decision:
@@ -183,11 +125,7 @@ def _compact(slate: Slate) -> dict[str, Any]:
     }
 
 
-def _write(entries: Iterable[bytes]) -> None:
-    tenant = Tenant.objects.only("pk").get(schema_name=current_schema()).pk
-    compact = [
-        entry for entry in map(orjson.loads, entries) if entry.get("tenant") in {None, tenant}
-    ]
+def _write(compact: Sequence[Entry]) -> None:
     named = {signal[1] for entry in compact for signal in entry["signals"] if signal[1]}
     served = {item["item_id"] for entry in compact for item in entry["items"]}
     items = {
@@ -280,3 +218,6 @@ def _signal(stored: list[Any], items: dict[int, tuple[str, str]]) -> dict[str, A
         "events": events,
         "name": name,
     }
+
+
+buffer = Buffer("decisions", _write, fallback=Fallback.DECISION_LOG)

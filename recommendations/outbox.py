@@ -1,7 +1,7 @@
-"""Decisions on their way from this process to the buffer: several in one write, after the answer.
+"""What is noted, on its way from this process to its buffer: several in one write, afterwards.
 
 A process that is killed without a word loses what it answered within `SENT_EVERY` and one write
-more, at most; never more than `MOST_WAITING` decisions. One that ends in an orderly way loses none.
+more, at most; never more than `MOST_WAITING` entries. One that ends in an orderly way loses none.
 """
 
 import logging
@@ -30,8 +30,10 @@ Send = Callable[[Sequence[bytes]], None]
 
 
 class Outbox:
-    """Entries of any schema, sent in order and in batches by `send`, which runs in their schema
-    and must not raise."""
+    """Entries of any schema, sent in order and in batches by `send`, which runs in their schema.
+
+    What `send` raises is logged, and stops neither the entries of other schemas nor an answer.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -59,18 +61,24 @@ class Outbox:
         self._added.set()
 
     def flush(self) -> None:
-        """Send what waits, now; returns when it is sent, by whomever."""
+        """Send what waits, now; returns when it is sent, by whomever. Never raises."""
         with self._sending:
             by_schema: dict[str, list[bytes]] = {}
             while self._waiting:
                 schema, entry = self._waiting.popleft()
                 by_schema.setdefault(schema, []).append(entry)
             for schema, entries in by_schema.items():
-                if schema == connection.schema_name:
-                    self._send(entries)
-                else:
-                    with schema_context(schema):
-                        self._send(entries)
+                try:
+                    self._send_to(schema, entries)
+                except Exception:
+                    logger.exception("%d entries of %s are lost", len(entries), schema)
+
+    def _send_to(self, schema: str, entries: Sequence[bytes]) -> None:
+        if schema == connection.schema_name:
+            self._send(entries)
+            return
+        with schema_context(schema):
+            self._send(entries)
 
     def _run(self) -> None:
         while True:
@@ -79,7 +87,5 @@ class Outbox:
             time.sleep(SENT_EVERY.total_seconds())
             try:
                 self.flush()
-            except Exception:
-                logger.exception("Decisions could not be sent")
             finally:
                 connection.close()  # used only where the buffer is out; the pool takes it back

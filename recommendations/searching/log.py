@@ -1,98 +1,44 @@
 """Keeping what was searched for: to a buffer as it is answered, to the table after.
 
-As with decisions: the buffer is a list in Valkey, and what the task has written it removes. The
-ids of a visitor are in the buffer only; the table has the shopper where analytics is granted.
+As with decisions, by way of a `buffer`. The ids of a visitor are in the buffer only; the table has
+the shopper where analytics is granted.
 """
 
 import hashlib
 import hmac
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
-from django_redis import get_redis_connection
-from redis.exceptions import RedisError
 
 from catalog.search.filter_syntax import write_filter
 from catalog.search.understanding.words import fold
 from profiles.consent import granted_since
 from profiles.identity import ShopperRef, resolve
 from profiles.models import Purpose
-from recommendations.fallbacks import Fallback, note_fallback
-from recommendations.feedback import PUSH_IF_OPEN
-from recommendations.outbox import Outbox
+from recommendations.buffer import Buffer, Entry
+from recommendations.fallbacks import Fallback
 from recommendations.search_models import Search
 from recommendations.searching.values import SearchAnswer
-from tenants.models import Tenant
-from tenants.outage import require_database
-from tenants.settled import generation_key
+from tenants.connection import tenant_id
 from tenants.tasks import current_schema
 
-logger = logging.getLogger(__name__)
-
-BATCH = 500
 DRAWERS = 256
 
 
 def record_search(answer: SearchAnswer) -> None:
-    """Note the search; it is in the buffer some milliseconds after the answer (`outbox`).
+    """Note the search; it is in the buffer some milliseconds after the answer (`buffer`).
 
     Never raises: an answer that is ready is not withheld because it cannot be noted.
     """
-    outbox.add(orjson.dumps(_compact(answer)))
-
-
-def _send(entries: Sequence[bytes]) -> None:
-    """Push entries to the buffer of the current schema; to the table when the buffer is out.
-
-    Nothing is left behind for a tenant that was closed (see `feedback`).
-    """
-    schema = current_schema()
-    try:
-        buffer = get_redis_connection("default")
-        if buffer.eval(PUSH_IF_OPEN, 2, buffer_key(), generation_key(schema), *entries):
-            return
-    except RedisError:
-        logger.exception("The buffer of searches is out")
-    try:
-        require_database()
-        if Tenant.objects.filter(schema_name=schema).exists():
-            _write(entries)
-    except DatabaseError:
-        for _ in entries:
-            note_fallback(Fallback.SEARCH_LOG)
-
-
-outbox = Outbox(_send)
-
-
-def buffer_key() -> str:
-    return f"{current_schema()}:searches"
+    buffer.add(orjson.dumps(_compact(answer)))
 
 
 def write_searches() -> int:
-    """Move what is buffered to the table; how many searches that were.
-
-    Safe to interrupt and to run twice: what was written but not yet removed is recognized by its
-    id, and an entry is removed by what it says.
-    """
-    outbox.flush()
-    buffer = get_redis_connection("default")
-    written = 0
-    while entries := buffer.lrange(buffer_key(), 0, BATCH - 1):
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [buffer_key()])
-            _write(entries)
-        with buffer.pipeline() as pipeline:
-            for entry in entries:
-                pipeline.lrem(buffer_key(), 1, entry)
-            written += sum(pipeline.execute())
-    return written
+    """Move what is buffered to the table; how many searches that were (`Buffer.move`)."""
+    return buffer.move()
 
 
 def delete_expired(now: datetime) -> int:
@@ -124,6 +70,7 @@ def _compact(answer: SearchAnswer) -> dict[str, Any]:
     query = answer.query
     return {
         "id": str(answer.search_id),
+        "tenant": tenant_id(),
         "at": answer.searched_at.timestamp(),
         "text": query.text,
         "language": query.language,
@@ -143,8 +90,7 @@ def _compact(answer: SearchAnswer) -> dict[str, Any]:
     }
 
 
-def _write(entries: Iterable[bytes]) -> None:
-    compact = [orjson.loads(entry) for entry in entries]
+def _write(compact: Sequence[Entry]) -> None:
     refs = {
         ref for entry in compact if (ref := ShopperRef.given(entry["known"], entry["anonymous"]))
     }
@@ -186,3 +132,6 @@ def _granted(
     if shopper is None or shopper not in since:
         return None
     return shopper if since[shopper].timestamp() <= entry["at"] else None
+
+
+buffer = Buffer("searches", _write, fallback=Fallback.SEARCH_LOG)

@@ -17,7 +17,7 @@ from catalog.models import EMBEDDING_DIMENSIONS, Item, ItemEmbedding
 from profiles.models import EventKind, Shopper, ShopperState
 from recommendations import recommend as module
 from recommendations.fallbacks import Fallback
-from recommendations.feedback import buffer_key, write_decisions
+from recommendations.feedback import buffer, write_decisions
 from recommendations.models import Decision, Impression, Placement, RankerVersion
 from recommendations.pipeline import last_resort
 from tenants import settled
@@ -319,11 +319,11 @@ def test_without_valkey_and_database_the_last_slate_is_served(
 
 def test_decisions_that_were_buffered_are_written_once(api: ApiClient, shop: Shop) -> None:
     made = {get(api, limit=2)["decision"] for _ in range(5)}
-    entries = get_redis_connection("default").lrange(buffer_key(), 0, -1)
+    entries = get_redis_connection("default").lrange(buffer.key(), 0, -1)
     assert write_decisions() == 5
     assert write_decisions() == 0
     # A writer that was killed after its commit left them in the buffer.
-    get_redis_connection("default").rpush(buffer_key(), *entries)
+    get_redis_connection("default").rpush(buffer.key(), *entries)
     write_decisions()
     assert {str(pk) for pk in Decision.objects.values_list("pk", flat=True)} == made
     assert Impression.objects.count() == 10
