@@ -1,7 +1,8 @@
 """What a person or a probe gets where there is no page, and where plain HTTP is refused."""
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
+from django.views.defaults import server_error
 from pytest_django import Settings
 
 from tenants.models import Tenant
@@ -26,3 +27,9 @@ def test_probes_are_not_sent_to_https(settings: Settings) -> None:
     assert probe.get("/healthz").status_code == 200
     assert probe.get("/metrics").status_code == 200
     assert probe.get("/anything").status_code == 301
+
+
+def test_a_fault_of_ours_has_a_page_that_needs_nothing(rf: RequestFactory) -> None:
+    response = server_error(rf.get("/"))
+    assert response.status_code == 500
+    assert "It broke on our side and has been noted." in response.content.decode()
