@@ -7,6 +7,7 @@ catalog, what sells), the price and the stock of each of its items, and not too 
 decision is noted with the same ledgers, for they are what chose the items.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from profiles.consent import (
@@ -32,6 +33,8 @@ from recommendations.rules import NO_CIRCUMSTANCES, Circumstances, in_force
 from recommendations.values import OfferView, PlacementSettings, RecommendationRequest, Slate
 from tenants.outage import require_database
 from tenants.settled import current_generation
+
+logger = logging.getLogger(__name__)
 
 PREPARED_FOR = timedelta(minutes=5)
 """Recency fades and sessions end while nothing is written, and an item that comes back in stock is
@@ -131,7 +134,10 @@ def find_ready(page: str, shopper: ShopperRef, *, now: datetime) -> Ready | Foun
             return FoundState(None)
         holds, shown, noted, *state = row
         return Ready(state[0], shown, noted) if holds else FoundState(state_of(state))
-    except Exception:  # noqa: BLE001  # whatever it is: it is no reason to fail
+    except DatabaseError:
+        return None  # the live path notes it
+    except Exception:
+        logger.exception("A prepared slate could not be read")
         return None
 
 

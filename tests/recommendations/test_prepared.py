@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from profiles.consent import record_consent
-from profiles.models import EventKind, Purpose, Shopper
+from profiles.models import EventKind, Purpose, Shopper, ShopperState
 from recommendations.feedback import write_decisions
 from recommendations.models import (
     Decision,
@@ -206,3 +206,11 @@ def test_nobody_gets_what_was_prepared_for_another(
     assert set(items(camping)).isdisjoint(items(kitchen)) or items(camping) != items(kitchen)
     assert was_prepared(camping)
     assert was_prepared(kitchen)
+
+
+def test_a_fault_in_reading_is_logged_and_costs_no_answer(
+    api: ApiClient, shopper: Shopper, caplog: pytest.LogCaptureFixture
+) -> None:
+    ShopperState.stored.filter(shopper=shopper).update(history=[["not", "a signal"]])
+    assert get(api)["items"]
+    assert "A prepared slate could not be read" in caplog.text
