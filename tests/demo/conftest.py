@@ -1,0 +1,11 @@
+"""A browser at our tenant's storefront."""
+
+import pytest
+
+from tenants.models import Tenant
+from tests.demo.browser import Browser
+
+
+@pytest.fixture
+def tab(tenant: Tenant) -> Browser:
+    return Browser("ours.localhost")
