@@ -24,7 +24,7 @@ DAYS = 28
 CHOSEN = (EventKind.ADD_TO_CART, EventKind.PURCHASE)
 DIMENSIONS = ("device", "country", "referrer")
 DAY_PARTS = ("night", "morning", "afternoon", "evening")
-"""Six hours each, in the time zone of the admin."""
+"""Six hours each, in the time zone of the shop."""
 
 MIN_TAKERS = 20
 """A circumstance that fewer shoppers chose something in says nothing."""

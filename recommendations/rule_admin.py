@@ -85,7 +85,7 @@ class MerchandisingRuleAdmin(ModelAdmin[MerchandisingRule]):
             "When and for whom it holds",
             {
                 "description": "Always and for everyone where nothing is filled in. Times are in"
-                " the time zone of the admin.",
+                " the time zone of the shop.",
                 "fields": (
                     ("query", "whole_query"),
                     ("segment", "device", "countries"),

@@ -70,7 +70,7 @@ NO_CIRCUMSTANCES = Circumstances()
 @dataclass(frozen=True, slots=True)
 class Condition:
     """When a rule holds: where everything that is said here is true. Weekdays count from Monday,
-    0; hours and days are in the time zone of the admin, and hours may pass midnight."""
+    0; hours and days are in the time zone of the shop, and hours may pass midnight."""
 
     query: str = ""
     whole_query: bool = False

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import set_urlconf
+from django.utils import timezone
 from django_tenants.utils import remove_www
 
 from tenants.connection import connection
@@ -16,7 +17,7 @@ from tenants.settled import one_look
 
 
 class TenantMiddleware:
-    """Sets the schema for a request and puts `public` back after it.
+    """Sets the schema and the time zone for a request and puts `public` and UTC back after it.
 
     Hosts of no tenant get 404. `localhost` itself is the platform's own host: it serves
     `settings.PUBLIC_SCHEMA_URLCONF` (health and metrics), with no tenant's data in reach.
@@ -42,12 +43,14 @@ class TenantMiddleware:
         elif (tenant := self._tenant_at(host, request)) is not None:
             request.tenant = tenant  # type: ignore[attr-defined]
             connection.set_tenant(tenant)
+            timezone.activate(tenant.time_zone)
         else:
             return unknown_host()
         try:
             return self.get_response(request)
         finally:
             connection.set_schema_to_public()
+            timezone.deactivate()
 
     def _tenant_at(self, host: str, request: HttpRequest) -> Tenant | None:
         look_ahead(request, host)

@@ -2,15 +2,23 @@
 
 from datetime import datetime
 from typing import Any, ClassVar, Self
+from zoneinfo import available_timezones
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import connection, models
 from django_tenants.models import DomainMixin, TenantMixin
 from django_tenants.utils import get_public_schema_name, schema_context
 
 from tenants.settled import unsettle
+
+
+def check_time_zone(name: str) -> None:
+    """Raises ValidationError for a name that the IANA time zone database does not have."""
+    if name not in available_timezones():
+        raise ValidationError(f"{name!r} is no time zone; one is 'Europe/Berlin'.")
 
 
 def forget_hosts() -> None:
@@ -37,6 +45,12 @@ class Tenant(TenantMixin):  # type: ignore[misc]  # django-tenants is untyped
     name: models.CharField[str, str] = models.CharField(max_length=200)
     currency: models.CharField[str, str] = models.CharField(max_length=3, default="EUR")
     language: models.CharField[str, str] = models.CharField(max_length=10, default="en")
+    time_zone: models.CharField[str, str] = models.CharField(
+        max_length=50,
+        default="UTC",
+        validators=[check_time_zone],
+        help_text="In which the shop's hours and days are meant, such as Europe/Berlin.",
+    )
     created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -42,15 +42,22 @@ def open_tenant(
     host: str,
     currency: str = "EUR",
     language: str = "en",
+    time_zone: str = "UTC",
     replay: bool = True,
 ) -> Tenant:
     """A new tenant with its own schema, reachable at `host`. All of it or nothing.
 
     `replay=False` takes the ordinary path through Django's migrations. Raises DomainError
-    `schema_taken`, `host_taken`, or ValidationError for a bad schema name.
+    `schema_taken`, `host_taken`, or ValidationError for a bad schema name or time zone.
     """
     with schema_context(get_public_schema_name()):
-        tenant = Tenant(schema_name=schema_name, name=name, currency=currency, language=language)
+        tenant = Tenant(
+            schema_name=schema_name,
+            name=name,
+            currency=currency,
+            language=language,
+            time_zone=time_zone,
+        )
         tenant.clean_fields()
         if schema_exists(schema_name) or Tenant.objects.filter(schema_name=schema_name).exists():
             raise DomainError(

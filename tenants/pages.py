@@ -105,7 +105,7 @@ class ReadOnlyInline(TabularInline[M, P]):
 
 
 class DayRangeFilter(RangeDateFilter):  # type: ignore[misc]  # unfold is untyped
-    """From the start of one day to the end of another, in the time zone of the admin."""
+    """From the start of one day to the end of another, in the time zone of the shop."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         bounds = (("from", "gte", time.min), ("to", "lte", time.max))

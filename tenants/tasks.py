@@ -7,6 +7,7 @@ from typing import Any, Generic, ParamSpec
 
 from celery import Celery, current_app, shared_task
 from django.db import transaction
+from django.utils import timezone
 from django_tenants.utils import get_public_schema_name, schema_context
 
 from tenants.connection import connection
@@ -46,7 +47,7 @@ class TenantTask(Generic[P]):
 
 
 def tenant_task(function: Callable[P, None]) -> TenantTask[P]:
-    """A Celery task that runs in the schema named by its first argument.
+    """A Celery task that runs in the schema named by its first argument, in its shop's time zone.
 
     Raises ValueError for `public` or a schema of no tenant, rather than running elsewhere.
     """
@@ -55,10 +56,10 @@ def tenant_task(function: Callable[P, None]) -> TenantTask[P]:
     @functools.wraps(function)
     def run(schema: str, *args: Any, **kwargs: Any) -> None:
         with schema_context(get_public_schema_name()):
-            known = Tenant.objects.filter(schema_name=schema).exists()
-        if not known:
+            tenant = Tenant.objects.filter(schema_name=schema).first()
+        if tenant is None:
             raise ValueError(f"{schema!r} is no tenant's schema.")
-        with schema_context(schema):
+        with schema_context(schema), timezone.override(tenant.time_zone):
             function(*args, **kwargs)
 
     return TenantTask(function, run)

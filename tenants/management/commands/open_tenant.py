@@ -19,6 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("host")
         parser.add_argument("--currency", default="EUR")
         parser.add_argument("--language", default="en")
+        parser.add_argument("--time-zone", default="UTC", help="Such as Europe/Berlin.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -28,6 +29,7 @@ class Command(BaseCommand):
                 host=options["host"],
                 currency=options["currency"],
                 language=options["language"],
+                time_zone=options["time_zone"],
             )
         except DomainError as error:
             raise CommandError(error.detail) from error
