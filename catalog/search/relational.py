@@ -43,6 +43,18 @@ ALIKE: Final = 0.4
 
 MOST_FACET_VALUES: Final = 100
 
+# Of the variants of one thing the first in the order is listed; an id is never taken for a group.
+THING: Final = "CASE WHEN i.group_id = '' THEN i.id::text ELSE '=' || i.group_id END"
+FIRST_OF_THINGS: Final = f"""
+    WITH listed AS (
+        SELECT i.id, m.score, {THING} AS thing, {IS_IN_STOCK} AS buyable,
+            row_number() OVER (ORDER BY {{order}}) AS place {{found}}
+    ), firsts AS (
+        SELECT DISTINCT ON (thing) id, score, place FROM listed ORDER BY thing, {{preferred}} place
+    )
+    SELECT id, score FROM firsts ORDER BY place OFFSET %s LIMIT %s
+"""
+
 ORDERS: Final = {
     "relevance": "score DESC, i.id",
     "price": f"{PRICE}, i.id",
@@ -110,11 +122,13 @@ def _listed(
     order = ORDERS[request.sort]
     ordering: list[Any] = [list(request.popular)] if "%s" in order else []
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) {found}", [*values, *given])
+        cursor.execute(f"SELECT count(DISTINCT {THING}) {found}", [*values, *given])
         (total,) = cursor.fetchone() or (0,)
+        # By relevance a variant that can be bought stands for its thing before one that cannot.
+        preferred = "NOT buyable," if request.sort == "relevance" else ""
         cursor.execute(
-            f"SELECT i.id, m.score {found} ORDER BY {order} OFFSET %s LIMIT %s",
-            [*values, *given, *ordering, request.offset, request.limit],
+            FIRST_OF_THINGS.format(order=order, found=found, preferred=preferred),
+            [*ordering, *values, *given, request.offset, request.limit],
         )
         hits = tuple(
             Hit(pk, float(score), (Contribution(Retriever.LEXICAL, "title", float(score)),))

@@ -16,6 +16,22 @@ def _split(value: Any) -> Any:
     return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
 
+Device = Annotated[
+    Literal["", "mobile", "tablet", "desktop"],
+    Field(description="What the shopper looks with: mobile, tablet or desktop."),
+]
+Country = Annotated[
+    str, Field(pattern="^([A-Za-z]{2})?$", description="Where from: a code of two letters.")
+]
+Referrer = Annotated[
+    Text,
+    Field(
+        max_length=100,
+        description="Where the visit came from, as events say it in their context.",
+    ),
+]
+
+
 class RecommendationQuery(Input):
     placement: ExternalId = Field(description="home, item, cart, or another of the shop's.")
     shopper: ExternalId | None = Field(None, description="The shop's own id of a known shopper.")
@@ -27,15 +43,9 @@ class RecommendationQuery(Input):
         description="What is in the cart, separated by commas; by default what events say.",
     )
     query: Text = Field("", description="What was searched for: for rules of a search.")
-    device: Literal["", "mobile", "tablet", "desktop"] = Field(
-        "", description="What the shopper looks with: mobile, tablet or desktop."
-    )
-    country: Annotated[str, Field(pattern="^([A-Za-z]{2})?$")] = Field(
-        "", description="Where from: a code of two letters."
-    )
-    referrer: Annotated[Text, Field(max_length=100)] = Field(
-        "", description="Where the visit came from, as events say it in their context."
-    )
+    device: Device = ""
+    country: Country = ""
+    referrer: Referrer = ""
     limit: int = Field(10, ge=1, le=MAX_LIMIT)
 
     @property

@@ -6,7 +6,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from catalog.search.filter_syntax import FIELDS, FilterSyntaxError, parse_filter
 from catalog.search.values import ATTRIBUTE, MOST_OFFSET, Filter
-from recommendations.api.inputs import ActionOutput, OfferOutput
+from recommendations.api.inputs import ActionOutput, Country, Device, OfferOutput, Referrer
+from recommendations.rules import Circumstances
 from tenants.input import ExternalId, Input, Text
 
 MAX_LIMIT = 100
@@ -69,6 +70,13 @@ class SearchInput(Input):
     shopper: ExternalId | None = Field(None, description="The shop's own id of a known shopper.")
     anonymous: ExternalId | None = Field(None, description="A device or cookie id.")
     session: ExternalId | None = Field(None, description="The visit, as the storefront names it.")
+    device: Device = ""
+    country: Country = ""
+    referrer: Referrer = ""
+
+    @property
+    def around(self) -> Circumstances:
+        return Circumstances(self.q, self.device, self.country, self.referrer)
 
 
 class SuggestionsInput(Input):

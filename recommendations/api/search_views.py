@@ -48,6 +48,9 @@ SHAPES: dict[str, dict[str, Any]] = {
     "offset": {"type": "integer", "minimum": 0, "maximum": 10_000, "default": 0},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 24},
     "language": {"type": "string", "example": "en"},
+    "device": {"type": "string", "enum": ["mobile", "tablet", "desktop"]},
+    "country": {"type": "string", "pattern": "^[A-Za-z]{2}$"},
+    "referrer": {"type": "string", "maxLength": 100},
 }
 LISTED = ("filter", "ignore")
 
@@ -91,6 +94,7 @@ class SearchView(APIView):
                 language=given.language,
                 shopper=ShopperRef.given(given.shopper, given.anonymous),
                 session=given.session,
+                around=given.around,
             )
         )
         record_results(found)

@@ -6,6 +6,7 @@ Reads only. A search always has an answer: what is out is left out, noted and st
 import re
 import time
 import uuid
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import DatabaseError
@@ -22,7 +23,6 @@ from catalog.search.values import Rescue, SearchRequest, SearchResults
 from recommendations.context import build_request
 from recommendations.fallbacks import Fallback, note_fallback
 from recommendations.recommend import weighs
-from recommendations.rules import Circumstances
 from recommendations.searching.items import shown_items
 from recommendations.searching.order import WINDOW, Ordered
 from recommendations.searching.values import (
@@ -115,7 +115,7 @@ class _Search:
                 PLACEMENT,
                 shopper=self.query.shopper,
                 now=self.now,
-                around=Circumstances(query=self.query.text),
+                around=replace(self.query.around, query=self.query.text),
             )
         except DomainError:
             return None

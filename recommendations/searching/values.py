@@ -9,6 +9,7 @@ from uuid import UUID
 from catalog.search.understanding.understand import Constraint
 from catalog.search.values import Facet, Filter, Sort
 from profiles.identity import ShopperRef
+from recommendations.rules import NO_CIRCUMSTANCES, Circumstances
 from recommendations.values import ServedItem
 
 PLACEMENT = "search"
@@ -31,6 +32,8 @@ class SearchQuery:
     language: str = ""
     shopper: ShopperRef | None = None
     session: str | None = None
+    around: Circumstances = NO_CIRCUMSTANCES
+    """What the request says of itself; rules may ask for it. Its `query` is not read: `text` is."""
 
 
 class State(StrEnum):

@@ -1,88 +1,27 @@
-"""GET search and its suggestions: what is understood, found, ordered, stated and kept."""
+"""GET search: what is understood, found, ordered and stated."""
 
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.db import DatabaseError
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_django import Settings
 
 from catalog.models import Item
 from catalog.search.indexing import update_index
-from catalog.search.storage import forget
-from catalog.search.synonyms import (
-    EVERYDAY,
-    book_of,
-    everyday_synonyms,
-    import_synonyms,
-    read_lines,
-    synonyms_in,
-)
-from catalog.search.tenant_vocabulary import refresh_vocabulary, tenant_vocabulary
-from catalog.search_models import SearchPhrase, SearchSynonym
 from profiles.consent import record_consent
-from profiles.models import Event, EventKind, Purpose
+from profiles.models import EventKind, Purpose
 from recommendations.feedback import write_decisions
-from recommendations.models import Decision, MerchandisingRule
+from recommendations.models import MerchandisingRule
 from recommendations.placements import ensure_default_placements
-from recommendations.search_models import Search
-from recommendations.searching import log, words
 from recommendations.searching.personal_order import BAND, bonus, in_personal_order
 from recommendations.values import Contribution, SignalRef
 from tenants.connection import connection
-from tenants.models import Tenant
 from tests.conftest import ApiClient
 from tests.make import make_event, make_item, make_shopper
-
-
-@pytest.fixture
-def index_dir(tmp_path: Path, settings: Settings) -> Iterator[None]:
-    settings.SEARCH_INDEX_DIR = tmp_path / "search"
-    forget("ours")
-    yield
-    forget("ours")
-
-
-@pytest.fixture
-def jackets(tenant: object, index_dir: None) -> dict[str, Item]:
-    """Six jackets that differ in color, price, brand and whether they are waterproof."""
-    made = {}
-    for name, price, color, size, brand in (
-        ("black", "80.00", "black", "M", "Nordhang"),
-        ("red", "90.00", "red", "M", "Nordhang"),
-        ("navy", "95.00", "navy", "M", "Alpen"),
-        ("dear", "150.00", "red", "M", "Alpen"),
-        ("small", "60.00", "red", "S", "Alpen"),
-    ):
-        made[name] = make_item(
-            name,
-            title=f"Waterproof jacket {name}",
-            price=price,
-            brand=brand,
-            category_path=("Clothing", "Jackets"),
-            attributes={"color": color, "size": size, "waterproof": "yes"},
-        )
-    made["sold-out"] = make_item("sold-out", title="Waterproof jacket gone", stock=0)
-    make_item("tent", title="Tent for two", category_path=("Camping",), brand="Alpen")
-    refresh_vocabulary()
-    update_index(anew=True)
-    return made
-
-
-def found(response: Any) -> list[str]:
-    assert response.status_code == 200, response.content
-    return [item["item"] for item in response.json()["items"]]
-
-
-def states(response: Any) -> dict[str, str]:
-    return {each["id"]: each["state"] for each in response.json()["understood"]}
+from tests.recommendations.searches import found, states
 
 
 def test_constraints_in_the_words_become_filters_that_are_stated(
@@ -308,57 +247,28 @@ def test_rules_with_a_query_hold_for_searches_with_it(
     assert "red" in found(api.get("/api/v1/search", q="waterproof")), "another query"
 
 
-# -- What is kept ---------------------------------------------------------------------------------
-
-
-def test_a_search_is_kept_with_the_shopper_only_as_far_as_analytics_is_granted(
+def test_rules_for_a_device_or_a_country_hold_for_searches_from_there(
     api: ApiClient, jackets: dict[str, Item]
 ) -> None:
-    shopper = make_shopper("s-1")
-    first = api.get("/api/v1/search", q="Red  Jacket under 100", shopper="s-1").json()["search"]
-    record_consent(shopper, Purpose.ANALYTICS, granted=True, source="tests")
-    second = api.get("/api/v1/search", q="red jacket", shopper="s-1").json()["search"]
-    third = api.get("/api/v1/search", q="zzzz").json()["search"]
-    assert log.write_searches() == 3
-    kept = {str(row.pk): row for row in Search.objects.all()}
-    assert (kept[first].shopper_id, kept[second].shopper_id) == (None, shopper.pk)
-    assert kept[first].folded == "red jacket under 100"
-    assert kept[first].drawer == kept[second].drawer
-    assert kept[third].drawer is None
-    assert kept[first].results == 2
-    assert "applied: price:..100" in kept[first].understood
-    assert kept[third].rescues == ["popular"], "what sells is no result"
-    assert log.write_searches() == 0, "nothing is written twice"
+    ensure_default_placements()
+    wishes: list[dict[str, Any]] = [
+        {"device": "mobile", "brand": "Nordhang"},
+        {"countries": ["FI"], "brand": "Alpen"},
+    ]
+    for wish in wishes:
+        MerchandisingRule.objects.create(name=str(wish), kind="exclude", status="live", **wish)
 
+    def brands(**around: str) -> set[str]:
+        answered = api.get("/api/v1/search", q="waterproof jacket", **around).json()
+        return {item["brand"] for item in answered["items"]}
 
-def test_what_shoppers_do_with_results_is_counted_for_the_search(
-    api: ApiClient, jackets: dict[str, Item]
-) -> None:
-    response = api.get("/api/v1/search", q="jacket", anonymous="device").json()
-    log.write_searches()
-    click = next(a for a in response["items"][0]["actions"] if a["type"] == "click")
-    searched = next(a for a in response["actions"] if a["type"] == "search")
-    events = [{**action["body"], "anonymous": "device"} for action in (click, searched)]
-    outcome = api.post("/api/v1/events", {"events": events}).json()
-    assert outcome["refused"] == 0, outcome
-    assert words.refresh_clicks(timezone.now()) == 1
-    row = Search.objects.get()
-    assert row.clicks == 1, "the search itself is no click"
-    stored = Event.stored.get(kind="search")
-    assert (stored.query, stored.decision_id) == ("jacket", UUID(response["search"]))
-    assert words.refresh_clicks(timezone.now()) == 0
-
-
-def test_the_words_of_a_search_are_not_in_its_decision(
-    api: ApiClient, jackets: dict[str, Item]
-) -> None:
-    search = api.get("/api/v1/search", q="jacket secret-word", shopper="s-1").json()["search"]
-    write_decisions()
-    decision = Decision.objects.filter(pk=search).values().first()
-    assert "secret" not in str(decision)
-
-
-# -- When something is out ------------------------------------------------------------------------
+    assert brands() == brands(device="desktop", country="SE") == {"Nordhang", "Alpen"}
+    assert brands(device="mobile") == {"Alpen"}
+    assert brands(country="fi", referrer="newsletter") == {"Nordhang"}
+    for wrong in ({"device": "fridge"}, {"country": "Finland"}, {"referrer": "x" * 101}):
+        refused = api.get("/api/v1/search", q="jacket", **wrong)
+        assert refused.status_code == 400
+        assert set(refused.json()["fields"]) == set(wrong)
 
 
 def test_a_search_is_answered_whatever_is_out(
@@ -380,117 +290,6 @@ def test_a_search_is_answered_whatever_is_out(
         assert (response.status_code, response.json()["fallbacks"]) == (200, ["suggestions"])
 
 
-# -- Synonyms -------------------------------------------------------------------------------------
-
-
-def test_synonyms_go_one_way_or_both_and_cover_phrases() -> None:
-    lines, wrong = read_lines(
-        "# ours\nsneakers, trainers, gym shoes\n\ncell => phone, mobile\nalone\na => b => c\n"
-    )
-    assert [problem.split(":")[0] for problem in wrong] == ["Line 5", "Line 6"]
-    book = book_of(lines)
-    assert book.expansions("red trainers") == (("trainers", ("sneakers", "gym shoes")),)
-    assert book.expansions("Gym shoe") == (("Gym shoe", ("sneakers", "trainers")),)
-    assert book.expansions("cell") == (("cell", ("phone", "mobile")),)
-    assert book.expansions("phone") == ()
-
-
-def test_a_synonym_counts_from_the_next_search_on(tenant: object) -> None:
-    assert synonyms_in("anorak") == ()
-    lines, _ = read_lines("anorak, jacket")
-    assert import_synonyms(lines) == 1
-    assert synonyms_in("an anorak") == (("anorak", ("jacket",)),)
-    SearchSynonym.objects.get().delete()
-    assert synonyms_in("anorak") == ()
-
-
-@given(st.text(max_size=200))
-def test_no_list_of_synonyms_breaks_the_import(text: str) -> None:
-    lines, wrong = read_lines(text)
-    assert len(lines) + len(wrong) <= 21 * len(text.splitlines())
-    book_of(lines).expansions(text)
-
-
-# -- Suggestions ----------------------------------------------------------------------------------
-
-
-def suggested(api: ApiClient, typed: str) -> list[tuple[str, str]]:
-    response = api.get("/api/v1/search/suggestions", q=typed)
-    assert response.status_code == 200, response.content
-    return [(each["kind"], each["text"]) for each in response.json()["suggestions"]]
-
-
-def test_suggestions_complete_categories_brands_and_titles(
-    api: ApiClient, jackets: dict[str, Item]
-) -> None:
-    words.refresh_search_words(timezone.now(), anyway=True)
-    assert ("category", "Jackets") in suggested(api, "jack")
-    assert suggested(api, "nord") == [("brand", "Nordhang")]
-    assert suggested(api, "TENT") == [("item", "Tent for two")]
-    assert ("item", "Waterproof jacket navy") in suggested(api, "wat")
-    assert ("item", "Tent for two") in suggested(api, "two"), "a word within begins with it"
-    assert ("brand", "Nordhang") in suggested(api, "nordhnag"), "misspelled"
-    assert suggested(api, "") == []
-    assert suggested(api, "%") == []
-    assert all(text != "Waterproof jacket gone" for _, text in suggested(api, "waterproof"))
-
-
-def test_a_query_is_suggested_once_several_shoppers_typed_it_and_never_a_private_one(
-    api: ApiClient, jackets: dict[str, Item]
-) -> None:
-    def search(query: str, shoppers: int, *, prefix: str = "d") -> None:
-        for number in range(shoppers):
-            api.get("/api/v1/search", q=query, anonymous=f"{prefix}-{number}")
-
-    search("waterproof red", 12)
-    search("waterproof of max mustermann", 1)
-    for _ in range(12):
-        api.get("/api/v1/search", q="waterproof gift for anna", anonymous="one")
-    log.write_searches()
-    Search.objects.filter(folded__contains="anna").update(results=3, rescues=[])
-    words.refresh_search_words(timezone.now(), anyway=True)
-    queries = [text for kind, text in suggested(api, "waterproof") if kind == "query"]
-    assert queries == ["waterproof red"]
-
-
-def test_what_looks_personal_is_never_suggested(tenant: object) -> None:
-    now = timezone.now()
-    for text in ("jacket", "anna@example.com", "0170 1234567", "order 1234567"):
-        Search.objects.bulk_create(
-            Search(searched_at=now, text=text, folded=text, drawer=n, results=1, sort="relevance",
-                   latency_ms=1)
-            for n in range(9)
-        )  # fmt: skip
-    assert words.popular_queries(now) == {"jacket": 1.0}
-
-
-def test_items_that_cannot_be_had_are_not_suggested(
-    api: ApiClient, jackets: dict[str, Item]
-) -> None:
-    words.refresh_search_words(timezone.now(), anyway=True)
-    assert ("item", "Tent for two") in suggested(api, "tent")
-    Item.objects.filter(external_id="tent").update(available=False)
-    assert suggested(api, "tent") == []
-
-
-def test_a_misspelled_query_that_finds_little_is_answered_with_what_was_meant(
-    api: ApiClient, jackets: dict[str, Item]
-) -> None:
-    words.refresh_search_words(timezone.now(), anyway=True)
-    assert api.get("/api/v1/search", q="nordhnag").json()["did_you_mean"] == "Nordhang"
-    assert api.get("/api/v1/search", q="nordhang jacket").json()["did_you_mean"] is None
-
-
-def test_suggestions_are_there_without_waiting_for_the_schedule(
-    api: ApiClient, jackets: dict[str, Item]
-) -> None:
-    assert not SearchPhrase.objects.exists()
-    assert suggested(api, "nord") == [("brand", "Nordhang")]
-
-
-# -- What it costs --------------------------------------------------------------------------------
-
-
 def test_the_queries_of_a_search_do_not_grow_with_the_page(
     api: ApiClient, jackets: dict[str, Item], django_assert_max_num_queries: Callable[..., Any]
 ) -> None:
@@ -502,51 +301,3 @@ def test_the_queries_of_a_search_do_not_grow_with_the_page(
         return len(captured)
 
     assert queries(1) == queries(5)
-
-
-def test_the_vocabulary_is_read_anew_when_items_change(
-    api: ApiClient, jackets: dict[str, Item]
-) -> None:
-    assert tenant_vocabulary().currencies == {"EUR"}
-    make_item("green", title="Green hat", attributes={"color": "green"})
-    refresh_vocabulary()
-    assert any(term.value == "green" for term in tenant_vocabulary().terms)
-
-
-def test_nobody_waits_for_a_large_vocabulary_to_be_parsed_again(
-    api: ApiClient, jackets: dict[str, Item], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = tenant_vocabulary()
-    monkeypatch.setattr("catalog.search.tenant_vocabulary.PARSED_AT_ONCE", 0)
-    make_item("green", title="Green hat", attributes={"color": "green"})
-    refresh_vocabulary()
-    assert tenant_vocabulary() is before
-    for _ in range(100):
-        if any(term.value == "green" for term in tenant_vocabulary().terms):
-            return
-        time.sleep(0.05)
-    pytest.fail("It is never parsed.")
-
-
-def test_everyday_synonyms_count_until_the_shop_says_otherwise(tenant: Tenant) -> None:
-    connection.set_tenant(tenant)
-    assert synonyms_in("a red sofa") == (("sofa", ("couch", "settee")),)
-    import_synonyms(read_lines("sofa, davenport")[0])
-    assert synonyms_in("a red sofa") == (("sofa", ("davenport",)),)
-    SearchSynonym.objects.update(active=False)
-    assert synonyms_in("a red sofa") == ()
-    assert synonyms_in("a couch") == (("couch", ("sofa", "settee")),)
-
-
-def test_everyday_synonyms_can_be_turned_off(tenant: Tenant, settings: Settings) -> None:
-    connection.set_tenant(tenant)
-    settings.SEARCH_EVERYDAY_SYNONYMS = False
-    assert synonyms_in("sofa") == ()
-
-
-def test_everyday_synonyms_are_a_broad_list_of_english_only() -> None:
-    lines, wrong = read_lines((EVERYDAY / "everyday_synonyms_en.txt").read_text(encoding="utf-8"))
-    assert (len(lines) > 250, wrong) == (True, [])
-    assert len(everyday_synonyms("en").by_words) > 500
-    assert everyday_synonyms("de").by_words == {}
-    assert everyday_synonyms("../en").by_words == {}

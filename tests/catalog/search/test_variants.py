@@ -4,6 +4,7 @@ import pytest
 
 from catalog.search.find import find
 from catalog.search.indexing import update_index
+from catalog.search.relational import find_in_tables
 from catalog.search.values import Filter, SearchRequest, Sort
 from tenants.models import Tenant
 from tests.make import make_item
@@ -77,3 +78,36 @@ def test_an_item_that_leaves_its_group_is_listed_again(tenant: Tenant) -> None:
     one.save()
     update_index()
     assert find(SearchRequest("lamp")).total == 2
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("text", ["lamp", "green lamp", ""])
+def test_without_an_index_no_group_is_on_two_pages_either(
+    tenant: Tenant, sort: Sort, text: str
+) -> None:
+    for number in range(60):
+        group = f"{number % 10}" if number % 3 else ""  # as ids are written, too
+        make_item(title=f"Lamp {number % 7}", group_id=group, price=str(number % 13))
+    groups = {number % 10 for number in range(60) if number % 3}
+    paged = [
+        hit.item_id
+        for offset in range(0, 40, 8)
+        for hit in find_in_tables(SearchRequest(text, sort=sort, offset=offset, limit=8)).hits
+    ]
+    assert len(paged) == len(set(paged)) == 20 + len(groups)
+    assert find_in_tables(SearchRequest(text, sort=sort, limit=1)).total == len(paged)
+
+
+def test_without_an_index_the_same_variant_stands_for_its_group(tenant: Tenant) -> None:
+    dear = make_item(title="Lamp large", group_id="lamp", price="30")
+    cheap = make_item(title="Lamp small", group_id="lamp", price="10")
+    make_item(title="Lamp", group_id="lamp", price="20", stock=0)
+
+    def listed(sort: Sort) -> list[int]:
+        return [hit.item_id for hit in find_in_tables(SearchRequest("lamp", sort=sort)).hits]
+
+    assert listed("price") == [cheap.pk]
+    assert listed("-price") == [dear.pk]
+    everything = find_in_tables(SearchRequest("lamp", (ANY_STOCK,)))
+    assert [hit.item_id for hit in everything.hits] in ([dear.pk], [cheap.pk])
+    assert everything.total == 1
