@@ -25,7 +25,7 @@ from bench import environment
 from recommendations.training.counting import count_blocks, popularity
 from recommendations.training.increments import merged, sequence_change, touched_rows
 from recommendations.training.log_model import KERNEL, LogSettings, fit_log
-from recommendations.training.neighbors import cut, damped, weigh
+from recommendations.training.neighbors import cut, damped, leading, weigh
 from recommendations.training.sequences import Sequences, in_order
 
 IntArray = npt.NDArray[np.int64]
@@ -130,9 +130,7 @@ def _fitted(shopper: IntArray, item: IntArray, at: IntArray, shoppers: int, item
 def _kept(whole: Sequences, factor: npt.NDArray[np.float64]) -> sparse.csr_matrix:
     rows = []
     for _, block in count_blocks(whole, KERNEL):
-        kept = cut(weigh(block, factor, evenness=0.0), 1_000)
-        kept.data /= factor[kept.indices]
-        rows.append(kept)
+        rows.append(cut(block, 1_000, by=leading(block, factor)))
     return sparse.vstack(rows, format="csr")
 
 

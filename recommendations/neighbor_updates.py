@@ -20,7 +20,7 @@ from recommendations.pair_counts import (
 )
 from recommendations.training.increments import merged, pair_change, touched_rows
 from recommendations.training.log import IntArray
-from recommendations.training.neighbors import PAIRS_KEPT, Pairs, cut, damped, weigh
+from recommendations.training.neighbors import PAIRS_KEPT, Pairs, cut, damped, leading
 from recommendations.training.ranker import neighbors_of
 from recommendations.training.recipe import Recipe, TrainingParams
 from recommendations.training_run import KINDS, last_event, read_numbered_log
@@ -115,8 +115,7 @@ def _count(
         average=float(version.counting["average"]),
     )
     factor = damped(pairs.popularity, recipe.damping, average=pairs.average)
-    kept = cut(weigh(pairs.counts, factor, evenness=0.0), PAIRS_KEPT)
-    kept.data /= factor[kept.indices]
+    kept = cut(pairs.counts, PAIRS_KEPT, by=leading(pairs.counts, factor))
     pairs = Pairs(kept, pairs.popularity, pairs.average)
     neighbors = neighbors_of(
         pairs,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,14 @@ from scipy import sparse
 
 from recommendations.training.sequences import Sequences
 
-BLOCK_PAIRS = 4_000_000
+FloatArray = npt.NDArray[np.float64]
+_Number = TypeVar("_Number", bound=np.generic)
+
+BLOCK_PAIRS = 2_000_000
 """Pairs worked on at a time; each takes about 60 bytes while it is counted."""
+GRAIN = 2.0**-12
+"""Every distance counts a multiple of this. Weights of events that are multiples too (`in_grains`)
+make all counts sums of exact numbers: added and taken off in any order, they come out equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,12 @@ def count_blocks(
         yield first, _without_itself((where @ windows.around(events)).tocsr(), first)
 
 
-def popularity(sequences: Sequences) -> npt.NDArray[np.float64]:
+def in_grains(values: FloatArray) -> FloatArray:
+    """Each at the nearest multiple of `GRAIN`."""
+    return np.asarray(np.round(values / GRAIN) * GRAIN)
+
+
+def popularity(sequences: Sequences) -> FloatArray:
     """Per item, the weights of its events added up."""
     return np.bincount(sequences.item, weights=sequences.weight, minlength=sequences.items).astype(
         np.float64
@@ -94,23 +106,26 @@ class _Windows:
             (steps >= -far[:, None, None]) & (steps <= far[:, None]) & (steps != 0)
         ).reshape(-1, len(steps))
         distance = np.maximum(np.abs(steps), 1)
-        self._counts = np.where(steps < 0, kernel.backward, 1.0) / distance**kernel.decay
+        self._counts = in_grains(np.where(steps < 0, kernel.backward, 1.0) / distance**kernel.decay)
         self._width = sequences.items
 
-    def _wide(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def _wide(self, values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
         return sliding_window_view(np.pad(values, self._reach), 2 * self._reach + 1)
 
     def around(self, events: npt.NDArray[np.int32]) -> sparse.csr_matrix:
         """Events by items: what each item around each event counts for it."""
         shapes = self._shape[events]
-        inside = self._masks[shapes]
-        counts = np.broadcast_to(self._counts, inside.shape)[inside]
-        if self._weights is not None:
-            counts *= self._weights[events][inside]
+        # Twice as fast as picking by the mask itself.
+        inside = np.flatnonzero(self._masks[shapes])
+        if self._weights is None:
+            counts = np.tile(self._counts, len(events))
+        else:
+            counts = np.multiply(self._weights[events], self._counts, dtype=np.float64).ravel()
         bounds = np.zeros(len(events) + 1, dtype=np.int32)
         np.cumsum(self._masks.sum(axis=1)[shapes], out=bounds[1:])
+        items = self._items[events].ravel()
         return sparse.csr_matrix(
-            (counts, self._items[events][inside], bounds), shape=(len(events), self._width)
+            (counts.take(inside), items.take(inside), bounds), shape=(len(events), self._width)
         )
 
 

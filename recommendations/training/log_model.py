@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommendations.training.counting import Kernel, count_blocks, count_pairs, popularity
-from recommendations.training.neighbors import cut, damped, row_maxima, weigh
+from recommendations.training.neighbors import cut, damped, leading, row_maxima, weigh
 from recommendations.training.sequences import IntArray, Sequences
 
 FloatArray = npt.NDArray[np.float64]
@@ -97,9 +97,13 @@ def fit_log(
     held = _hold_out(sequences, repeats=repeats, seed=seed)
     if held is not None:
         chosen = _choose(pool, popular, recent, held, repeats=repeats)
-    neighbors = cut(_weighed(pool, popular, recent, chosen), keep)
+    neighbors = _with_own(cut(_weighed(pool, popular, recent, chosen), keep), chosen.own)
     return LogModel(
-        neighbors=_with_own(neighbors, chosen.own).astype(np.float32),
+        # Not by `astype`, which would sort every row for it.
+        neighbors=sparse.csr_matrix(
+            (neighbors.data.astype(np.float32), neighbors.indices, neighbors.indptr),
+            shape=neighbors.shape,
+        ),
         popularity=popular / max(float(popular.max(initial=0.0)), 1.0),
         settings=chosen,
     )
@@ -134,10 +138,7 @@ def _pool(sequences: Sequences, popular: FloatArray) -> sparse.csr_matrix:
 
 def _cut_at(counts: sparse.csr_matrix, popular: FloatArray, keep: int) -> sparse.csr_matrix:
     """The counts of each row that are largest once divided by their column's popularity."""
-    factor = damped(popular, POOL_DAMPING)
-    kept = cut(weigh(counts, factor, evenness=0.0), keep)
-    kept.data = kept.data / factor[kept.indices]
-    return kept
+    return cut(counts, keep, by=leading(counts, damped(popular, POOL_DAMPING)))
 
 
 def _weighed(

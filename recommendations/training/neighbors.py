@@ -9,7 +9,7 @@ from scipy import sparse
 from profiles.signals import SECONDS_PER_DAY
 from recommendations.scoring import KIND_WEIGHTS
 from recommendations.training.counting import Kernel, count_blocks, popularity
-from recommendations.training.log import InteractionLog
+from recommendations.training.log import IntArray, InteractionLog
 from recommendations.training.sequences import Sequences, in_order
 
 FloatArray = npt.NDArray[np.float64]
@@ -68,9 +68,7 @@ def count_log(log: InteractionLog, recipe: NeighborRecipe, *, now: float, seed: 
     factor = damped(popular, recipe.damping)
     rows = []
     for _, block in count_blocks(sequences, recipe.kernel):
-        kept = cut(weigh(block, factor, evenness=0.0), PAIRS_KEPT)
-        kept.data /= factor[kept.indices]
-        rows.append(kept)
+        rows.append(cut(block, PAIRS_KEPT, by=leading(block, factor)))
     counts = sparse.vstack(rows, format="csr") if rows else sparse.csr_matrix((size, size))
     return Pairs(counts, popular, average_popularity(popular))
 
@@ -132,9 +130,14 @@ def damped(popular: FloatArray, damping: float, *, average: float | None = None)
     return np.asarray((popular + average) ** -damping)
 
 
+def leading(counts: sparse.csr_matrix, factor: FloatArray) -> FloatArray:
+    """Each count times the `factor` of the item that it leads to."""
+    return np.asarray(counts.data * factor.take(counts.indices))
+
+
 def weigh(counts: sparse.csr_matrix, factor: FloatArray, *, evenness: float) -> sparse.csr_matrix:
     """Counts times the `factor` of their columns, each row over its largest to a power."""
-    values = counts.data * factor[counts.indices]
+    values = leading(counts, factor)
     largest = row_maxima(values, counts.indptr)
     by_row = np.where(largest > 0, largest, 1.0) ** -evenness
     values *= np.repeat(by_row, np.diff(counts.indptr))
@@ -202,45 +205,51 @@ def row_scale(neighbors: sparse.csr_matrix) -> float:
     return float(sums[sums > 0].mean()) if (sums > 0).any() else 1.0
 
 
-def cut(weights: sparse.csr_matrix, keep: int) -> sparse.csr_matrix:
-    """The `keep` largest of each row, in no order; of equal ones those of the lower columns."""
-    lengths = np.diff(weights.indptr)
+def cut(counts: sparse.csr_matrix, keep: int, *, by: FloatArray | None = None) -> sparse.csr_matrix:
+    """The `keep` largest cells of each row, in no order; of equal ones those of lower columns.
+
+    Largest is told by the cells, or by `by`, an element a cell. What is kept stays what it was.
+    """
+    lengths = np.diff(counts.indptr)
     if lengths.max(initial=0) <= keep:
-        return weights
-    thresholds = _thresholds(weights, lengths, keep)
-    kept = weights.data >= np.repeat(thresholds, lengths)
-    counted = np.concatenate([[0], np.cumsum(kept)])
-    found = counted[weights.indptr[1:]] - counted[weights.indptr[:-1]]
-    for row in np.flatnonzero(found > keep).tolist():
-        cells = slice(weights.indptr[row], weights.indptr[row + 1])
-        tied = np.flatnonzero(weights.data[cells] == thresholds[row])
-        tied = tied[np.argsort(weights.indices[cells][tied], kind="stable")]
-        kept[cells.start + tied[len(tied) - int(found[row] - keep) :]] = False
-    bounds = np.concatenate([[0], np.cumsum(np.minimum(lengths, keep))])
+        return counts
+    values = counts.data if by is None else by
+    thresholds = _thresholds(values, counts.indptr, keep)
+    kept = np.flatnonzero(values >= np.repeat(thresholds, lengths))
+    bounds = np.searchsorted(kept, counts.indptr)
+    found = np.diff(bounds)
+    surplus = np.where(lengths > keep, found - keep, 0)
+    if surplus.any():
+        level = values.take(kept) == np.repeat(thresholds, found)
+        level &= np.repeat(surplus > 0, found)
+        row = np.repeat(np.arange(len(found)), found)[level]
+        column = counts.indices.take(kept[level])
+        stays = np.ones(len(kept), dtype=np.bool_)
+        stays[np.flatnonzero(level)[_last_columns(row, column, surplus)]] = False
+        kept = kept[stays]
+        bounds = np.searchsorted(kept, counts.indptr)
     return sparse.csr_matrix(
-        (weights.data[kept], weights.indices[kept], bounds), shape=weights.shape
+        (counts.data.take(kept), counts.indices.take(kept), bounds), shape=counts.shape
     )
 
 
-def _thresholds(
-    weights: sparse.csr_matrix, lengths: npt.NDArray[np.integer], keep: int
-) -> FloatArray:
-    """The `keep`-th largest of each row that has more; below everything for the others.
-
-    Rows of about one length are taken together, so little is padded.
-    """
+def _thresholds(values: FloatArray, indptr: npt.NDArray[np.integer], keep: int) -> FloatArray:
+    """The `keep`-th largest of each row that has more; below everything for the others."""
+    values = values.copy()
+    lengths = np.diff(indptr)
     thresholds = np.full(len(lengths), -np.inf)
-    long = np.flatnonzero(lengths > keep)
-    long = long[np.argsort(-lengths[long], kind="stable")]
-    start = 0
-    while start < len(long):
-        width = int(lengths[long[start]])
-        rows = long[start : start + max(BLOCK_CELLS // width, 1)]
-        place = np.arange(width)
-        inside = place < lengths[rows][:, None]
-        cells = np.minimum(weights.indptr[rows][:, None] + place, weights.nnz - 1)
-        values = weights.data[cells]
-        values[~inside] = -np.inf
-        thresholds[rows] = np.partition(values, width - keep, axis=1)[:, width - keep]
-        start += len(rows)
+    bounds = indptr.tolist()
+    for row in np.flatnonzero(lengths > keep).tolist():
+        # A row by itself: to lay rows out as one table costs more than the calls do.
+        cells = values[bounds[row] : bounds[row + 1]]
+        cells.partition(len(cells) - keep)
+        thresholds[row] = cells[-keep]
     return thresholds
+
+
+def _last_columns(row: IntArray, column: IntArray, most: IntArray) -> IntArray:
+    """Which of these cells have the `most[row]` highest columns of their row."""
+    order = np.lexsort((column, row))
+    row = row[order]
+    after = np.searchsorted(row, row, side="right") - np.arange(len(row))
+    return order[after <= most[row]]

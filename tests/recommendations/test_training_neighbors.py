@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from recommendations.training.counting import Kernel, count_blocks, count_pairs
+from recommendations.training.counting import GRAIN, Kernel, count_blocks, count_pairs
 from recommendations.training.neighbors import (
     NeighborRecipe,
+    cut,
     damped,
+    leading,
     learn_neighbors,
     log_sequences,
     strongest,
@@ -38,6 +40,10 @@ def sequences_of(events: list[tuple[int, int, int]], *, weight: float = 1.0) -> 
     )
 
 
+def nearest_grain(value: float) -> float:
+    return round(value / GRAIN) * GRAIN
+
+
 @settings(max_examples=60, deadline=None)
 @given(EVENTS, st.integers(1, 5), st.sampled_from([0.0, 0.5, 1.0]))
 def test_pairs_are_counted_as_if_one_by_one(
@@ -51,12 +57,12 @@ def test_pairs_are_counted_as_if_one_by_one(
         for first, earlier in enumerate(items):
             for apart, later in enumerate(items[first + 1 : first + 1 + reach], start=1):
                 if earlier != later:
-                    expected[earlier, later] += 0.25 * apart**-decay
-                    expected[later, earlier] += 0.25 * 0.5 * apart**-decay
-    np.testing.assert_allclose(count_pairs(sequences, kernel).toarray(), expected, atol=1e-12)
+                    expected[earlier, later] += 0.25 * nearest_grain(apart**-decay)
+                    expected[later, earlier] += 0.25 * nearest_grain(0.5 * apart**-decay)
+    np.testing.assert_array_equal(count_pairs(sequences, kernel).toarray(), expected)
     blocks = [block for _, block in count_blocks(sequences, kernel, block_pairs=1)]
     if blocks:
-        np.testing.assert_allclose(sparse.vstack(blocks).toarray(), expected, atol=1e-12)
+        np.testing.assert_array_equal(sparse.vstack(blocks).toarray(), expected)
 
 
 @settings(max_examples=60, deadline=None)
@@ -154,6 +160,25 @@ def test_popular_items_are_damped_and_rows_made_even() -> None:
     )
     even = weigh(counts, np.array([1.0, 1.0, 1.0]), evenness=1.0).toarray()
     np.testing.assert_allclose(even, [[0.0, 1.0, 0.25], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 4), min_size=7, max_size=7), min_size=1, max_size=6),
+    st.lists(st.sampled_from([0.5, 1.0, 2.0]), min_size=7, max_size=7),
+    st.integers(1, 4),
+)
+def test_what_is_kept_of_a_row_is_what_sorting_it_puts_first(
+    rows: list[list[int]], factors: list[float], keep: int
+) -> None:
+    counts, factor = sparse.csr_matrix(np.array(rows, dtype=np.float64)), np.array(factors)
+    kept = cut(counts, keep, by=leading(counts, factor))
+    for row, cells in enumerate(rows):
+        there = [column for column in range(7) if cells[column]]
+        first = sorted(there, key=lambda column: (-cells[column] * factors[column], column))[:keep]
+        assert dict(zip(kept[row].indices.tolist(), kept[row].data.tolist(), strict=True)) == {
+            column: cells[column] for column in first
+        }
 
 
 def test_the_strongest_of_a_row_come_first_and_ties_go_to_the_lower_column() -> None:
