@@ -1,4 +1,4 @@
-"""One item with all that belongs on its page: offer, rating, variants, reviews and links."""
+"""One item with all that belongs on its page: offer, rating, variants and reviews."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Case, F, Q, QuerySet, When
 
-from catalog.models import Item, ItemLink, ItemRating, Offer, Review
+from catalog.models import Item, ItemRating, Offer, Review
 
 MAX_VARIANTS = 500
 NEWEST_REVIEWS = 5
@@ -54,49 +54,6 @@ def newest_reviews(item: Item, limit: int = NEWEST_REVIEWS) -> QuerySet[Review]:
     of_group = Q(item__group_id=item.group_id) if item.group_id else Q(item=item)
     reviews = Review.objects.filter(of_group).order_by(F("written_at").desc(nulls_last=True), "-pk")
     return reviews[:limit]
-
-
-def linked_items(item_ids: list[int], kind: str | None = None) -> list[tuple[int, int, str, int]]:
-    """The merchant's links of these items, and of the groups they belong to: from which item, to
-    which, of which kind, at which place.
-
-    A link of or to the head of a group speaks for all its variants, so it comes back for the item
-    that was asked for, and once for each variant that can be sold. One query.
-    """
-    links = ItemLink.objects.filter(
-        Q(item__in=item_ids)
-        | Q(
-            item__group_id__in=Item.objects.filter(pk__in=item_ids)
-            .exclude(group_id="")
-            .values("group_id")
-        )
-    )
-    if kind:
-        links = links.filter(kind=kind)
-    groups: defaultdict[str, list[int]] = defaultdict(list)
-    asked = Item.objects.filter(pk__in=item_ids).values_list("pk", "group_id")
-    for pk, group in asked:
-        groups[group or f"/{pk}"].append(pk)
-    found: list[tuple[int, int, str, int]] = []
-    named = list(
-        links.values_list(
-            "item_id", "item__group_id", "linked_id", "linked__group_id", "kind", "position"
-        )
-    )
-    sold = _sold({group for _, _, _, group, _, _ in named if group})
-    for owner, group, linked, linked_group, told, position in named:
-        targets = sold.get(linked_group, []) if linked_group else [linked]
-        for asker in groups.get(group or f"/{owner}", []):
-            found += [(asker, target, told, position) for target in targets if target != asker]
-    return list(dict.fromkeys(found))
-
-
-def _sold(groups: set[str]) -> dict[str, list[int]]:
-    sold: defaultdict[str, list[int]] = defaultdict(list)
-    variants = Item.objects.recommendable().filter(group_id__in=groups).order_by("pk")
-    for pk, group in variants.values_list("pk", "group_id"):
-        sold[group].append(pk)
-    return dict(sold)
 
 
 def as_json(item: Item) -> dict[str, Any]:

@@ -99,6 +99,7 @@ class Item(models.Model):
             GinIndex(fields=["title"], opclasses=["gin_trgm_ops"], name="item_title_trigrams"),
             GinIndex(fields=["category_path"], name="item_category_path"),
             models.Index(fields=["brand"], name="item_brand"),
+            models.Index(fields=["group_id"], name="item_group", condition=~models.Q(group_id="")),
             # What changed lately, for the search index; updates stay as cheap as without it.
             BrinIndex(fields=["updated_at"], pages_per_range=16, name="item_updated"),
         ]
@@ -254,6 +255,15 @@ class ItemLink(models.Model):
 
     def __str__(self) -> str:
         return f"{self.item_id} → {self.linked_id} ({self.kind})"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        unsettle()
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        deleted = super().delete(*args, **kwargs)
+        unsettle()
+        return deleted
 
 
 class FeedContent(models.TextChoices):

@@ -22,6 +22,7 @@ class SignalKind(StrEnum):
     REVIEW = "review"
     CONTEXT_ITEM = "context_item"
     CART_ITEM = "cart_item"
+    LINKED = "linked"
     PREFERENCE = "preference"
     CIRCUMSTANCE = "circumstance"
     POPULAR = "popular"

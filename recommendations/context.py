@@ -18,6 +18,7 @@ from profiles.signals import SECONDS_PER_DAY, Signal, SignalKind
 from recommendations.circumstances import hints_of
 from recommendations.fallbacks import Fallback, note_fallback
 from recommendations.hints import Hint, preferred
+from recommendations.linked import linked_hints
 from recommendations.models import Placement
 from recommendations.placements import placement_settings
 from recommendations.rules import NO_CIRCUMSTANCES, Circumstances, FrequencyCap, in_force
@@ -79,6 +80,7 @@ def build_request(
     if shopper is None or known is not None:
         # Of somebody who is named and does not allow it, not even the country is used.
         hints += _circumstances(around, policy, now, fallbacks)
+    hints += _linked(settings, policy, {signal.item for signal in (*cart, *context)}, fallbacks)
     again = settings.question == Placement.Question.BUY_AGAIN
     owned = frozenset(signal.item for signal in history if signal.kind in OWNED_KINDS)
     return RecommendationRequest(
@@ -182,6 +184,20 @@ def _circumstances(
     except DatabaseError:
         note_fallback(Fallback.NEIGHBORS)
         fallbacks.append(Fallback.NEIGHBORS)
+        return ()
+
+
+def _linked(
+    settings: PlacementSettings, policy: Policy, item_ids: Collection[int], fallbacks: list[str]
+) -> tuple[Hint, ...]:
+    """What the merchant linked to the page or the cart; nothing while that cannot be read."""
+    if not item_ids or SignalKind.LINKED not in policy.may_rank:
+        return ()
+    try:
+        return tuple(linked_hints(settings.question, item_ids))
+    except DatabaseError:
+        note_fallback(Fallback.PAGE)
+        fallbacks.append(Fallback.PAGE)
         return ()
 
 

@@ -35,6 +35,7 @@ DEEDS: Mapping[str, str] = {
     "review": "Reviewed",
     "context_item": "On the page of",
     "cart_item": "In the cart:",
+    "linked": "Linked by the shop",
     "preference": "Prefers",
     "circumstance": "The visit:",
     "popular": "What all shoppers choose",

@@ -27,6 +27,7 @@ KIND_WEIGHTS: Mapping[str, float] = MappingProxyType(
         SignalKind.RETURN: -1.0,
         SignalKind.CART_ITEM: 2.0,
         SignalKind.CONTEXT_ITEM: 4.0,
+        SignalKind.LINKED: 4.0,
         SignalKind.PREFERENCE: 1.0,
         SignalKind.CIRCUMSTANCE: 1.0,
     }
@@ -35,7 +36,7 @@ KIND_WEIGHTS: Mapping[str, float] = MappingProxyType(
 
 A return takes away what a purchase gave: it lies later, so it weighs a little more.
 The item on the page and the items in the cart are what the placement asks about, so they
-outweigh the history.
+outweigh the history; so does what the merchant linked to them.
 """
 
 ENGAGED_KINDS: frozenset[str] = HISTORY_KINDS - {SignalKind.RETURN}

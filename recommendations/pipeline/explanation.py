@@ -20,6 +20,7 @@ NEIGHBOR_WORDS = {
     SignalKind.PREFERENCE: "You prefer {name}",
     SignalKind.CIRCUMSTANCE: "Often chosen on visits like this: {name}",
     SignalKind.CART_ITEM: "Goes with {title} in your cart",
+    SignalKind.LINKED: "Chosen by the shop {name}",
 }
 CONTENT_WORDS = {
     SignalKind.PURCHASE: "Similar to {title}, which you bought",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self, get_args
 
-from recommendations.scoring import Blend, BlendName, ScoringParams
+from recommendations.scoring import KIND_WEIGHTS, Blend, BlendName, ScoringParams
 from recommendations.training.neighbors import NeighborRecipe
 
 
@@ -47,7 +47,7 @@ class Recipe:
             scoring=ScoringParams(
                 saturation=scoring["saturation"],
                 recency_half_life_days=scoring["recency_half_life_days"],
-                kind_weights=dict(scoring["kind_weights"]),
+                kind_weights={**KIND_WEIGHTS, **scoring["kind_weights"]},
                 **{name: Blend(**scoring[name]) for name in get_args(BlendName)},
             ),
         )

@@ -4,9 +4,6 @@ import csv
 import io
 from typing import Any
 
-import pytest
-
-from catalog.item_details import linked_items
 from catalog.models import Item, ItemLink, ItemRating, Review
 from catalog.quality.checks import CHECKS
 from catalog.quality.models import QualityIssue
@@ -116,23 +113,3 @@ def test_the_catalogs_quality_is_told_by_check_by_item_and_as_csv(api: ApiClient
 def test_an_empty_catalog_has_no_score(api: ApiClient) -> None:
     answer = api.request("GET", "/api/v1/catalog/quality").json()
     assert (answer["items"], answer["score"], answer["checks"]) == (0, None, [])
-
-
-@pytest.mark.usefixtures("tenant")
-def test_links_of_a_groups_head_speak_for_its_variants() -> None:
-    head = make_item("HEAD", group_id="HEAD", available=False)
-    small, large = make_item("H-S", group_id="HEAD"), make_item("H-L", group_id="HEAD", stock=0)
-    other_head = make_item("SOCK", group_id="SOCK", available=False)
-    socks = make_item("SOCK-1", group_id="SOCK")
-    make_item("SOCK-2", group_id="SOCK", stock=0)
-    alone = make_item("BAG")
-    ItemLink.objects.create(item=head, linked=other_head, kind="cross_sell", position=1)
-    ItemLink.objects.create(item=small, linked=alone, kind="related")
-    assert set(linked_items([large.pk])) == {
-        (large.pk, socks.pk, "cross_sell", 1),
-        (large.pk, alone.pk, "related", 0),
-    }
-    assert set(linked_items([small.pk, alone.pk], "cross_sell")) == {
-        (small.pk, socks.pk, "cross_sell", 1)
-    }
-    assert linked_items([]) == []
