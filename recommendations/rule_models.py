@@ -77,13 +77,13 @@ class Guarded(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="At most so many items of one category in a slate, pins aside.",
+        help_text="At most so many items of one category in a slate. Pins count, too.",
     )
     max_per_brand = models.PositiveSmallIntegerField(
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="At most so many items of one brand in a slate, pins aside.",
+        help_text="At most so many items of one brand in a slate. Pins count, too.",
     )
     discovery_share = models.FloatField(
         default=0.0,
