@@ -107,10 +107,16 @@ class _Windows:
         ).reshape(-1, len(steps))
         distance = np.maximum(np.abs(steps), 1)
         self._counts = in_grains(np.where(steps < 0, kernel.backward, 1.0) / distance**kernel.decay)
+        self._tiles = np.zeros(0)
         self._width = sequences.items
 
     def _wide(self, values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
         return sliding_window_view(np.pad(values, self._reach), 2 * self._reach + 1)
+
+    def _tiled(self, events: int) -> FloatArray:
+        if len(self._tiles) < events * len(self._counts):
+            self._tiles = np.tile(self._counts, events)
+        return self._tiles
 
     def around(self, events: npt.NDArray[np.int32]) -> sparse.csr_matrix:
         """Events by items: what each item around each event counts for it."""
@@ -118,7 +124,7 @@ class _Windows:
         # Twice as fast as picking by the mask itself.
         inside = np.flatnonzero(self._masks[shapes])
         if self._weights is None:
-            counts = np.tile(self._counts, len(events))
+            counts = self._tiled(len(events))
         else:
             counts = np.multiply(self._weights[events], self._counts, dtype=np.float64).ravel()
         bounds = np.zeros(len(events) + 1, dtype=np.int32)

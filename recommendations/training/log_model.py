@@ -11,15 +11,23 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommendations.training.counting import Kernel, count_blocks, count_pairs, popularity
-from recommendations.training.neighbors import cut, damped, leading, row_maxima, weigh
+from recommendations.training.neighbors import (
+    PAIRS_KEPT,
+    cut,
+    cuts,
+    damped,
+    leading,
+    row_maxima,
+    weigh,
+)
 from recommendations.training.sequences import IntArray, Sequences
 
 FloatArray = npt.NDArray[np.float64]
 
 KERNEL = Kernel(reach=12, decay=0.5, backward=0.7)
 POOL_DAMPING = 0.5
-POOL_KEPT = 200
-"""Neighbors an item has at most: those with the largest counts at that damping."""
+POOL_CELLS = 20_000_000
+"""Counts that are kept, of as many partners of each item; but of `PAIRS_KEPT` at least."""
 TRIED_KEPT, TRIED_EVENTS = 60, 10
 """Settings are tried with so many neighbors an item, over the latest events of a history."""
 RECENT_SHARE = 0.1
@@ -67,11 +75,16 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class LogModel:
-    """What was learned. `neighbors` is items by items, `popularity` in 0-1 an element an item."""
+    """What was learned. `neighbors` is items by items, `popularity` in 0-1 an element an item.
+
+    They were learned from `counts`, times the `factor` of the item that a count leads to.
+    """
 
     neighbors: sparse.csr_matrix
     popularity: FloatArray
     settings: LogSettings
+    counts: sparse.csr_matrix
+    factor: FloatArray
 
     def scores(self, histories: Sequences) -> npt.NDArray[np.float32]:
         """Shoppers by items: a sum over the events of each history, and a little popularity."""
@@ -87,17 +100,19 @@ def fit_log(
     """Choose settings on the last items of a sample of shoppers, and learn from everything.
 
     Pairs are counted once, the sample's held-out events taken off again for the choice. Memory:
-    12 bytes times `POOL_KEPT` an item, 80 bytes an event, and a block. `repeats`: may an item of
-    the history come again? Any log will do, an empty one too.
+    12 bytes times `POOL_CELLS` or `PAIRS_KEPT` an item, whatever is more, 80 bytes an event, and
+    a block. `repeats`: may an item of the history come again? Any log will do, an empty one too.
     """
     popular = popularity(sequences)
     recent = _recent_share(sequences, popular)
-    pool = _pool(sequences, popular)
+    pool, tried = _pools(sequences, popular)
     chosen = LogSettings()
     held = _hold_out(sequences, repeats=repeats, seed=seed)
     if held is not None:
-        chosen = _choose(pool, popular, recent, held, repeats=repeats)
-    neighbors = _with_own(cut(_weighed(pool, popular, recent, chosen), keep), chosen.own)
+        chosen = _choose(tried, popular, recent, held, repeats=repeats)
+    factor = _factor(popular, recent, chosen)
+    strongest = cut(pool, keep, by=leading(pool, factor))
+    neighbors = _with_own(weigh(strongest, factor, evenness=chosen.evenness), chosen.own)
     return LogModel(
         # Not by `astype`, which would sort every row for it.
         neighbors=sparse.csr_matrix(
@@ -106,6 +121,8 @@ def fit_log(
         ),
         popularity=popular / max(float(popular.max(initial=0.0)), 1.0),
         settings=chosen,
+        counts=pool,
+        factor=factor,
     )
 
 
@@ -128,24 +145,25 @@ class _HeldOut:
     target: IntArray
 
 
-def _pool(sequences: Sequences, popular: FloatArray) -> sparse.csr_matrix:
-    """The counts of the pairs that may become neighbors."""
-    rows = [_cut_at(block, popular, POOL_KEPT) for _, block in count_blocks(sequences, KERNEL)]
-    if not rows:
-        return sparse.csr_matrix((sequences.items, sequences.items), dtype=np.float64)
-    return sparse.vstack(rows, format="csr") if len(rows) > 1 else rows[0]
+def _pools(
+    sequences: Sequences, popular: FloatArray
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """The counts of the pairs that may become neighbors; and fewer, to try settings with."""
+    factor = damped(popular, POOL_DAMPING)
+    keep = max(POOL_CELLS // max(sequences.items, 1), PAIRS_KEPT)
+    blocks = [
+        cuts(block, (keep, TRIED_KEPT), by=leading(block, factor))
+        for _, block in count_blocks(sequences, KERNEL)
+    ]
+    if not blocks:
+        nothing = sparse.csr_matrix((sequences.items, sequences.items), dtype=np.float64)
+        return nothing, nothing
+    pool, tried = (sparse.vstack(rows, format="csr") for rows in zip(*blocks, strict=True))
+    return pool, tried
 
 
-def _cut_at(counts: sparse.csr_matrix, popular: FloatArray, keep: int) -> sparse.csr_matrix:
-    """The counts of each row that are largest once divided by their column's popularity."""
-    return cut(counts, keep, by=leading(counts, damped(popular, POOL_DAMPING)))
-
-
-def _weighed(
-    pool: sparse.csr_matrix, popular: FloatArray, recent: FloatArray, settings: LogSettings
-) -> sparse.csr_matrix:
-    factor = damped(popular, settings.damping) * recent**settings.momentum
-    return weigh(pool, factor, evenness=settings.evenness)
+def _factor(popular: FloatArray, recent: FloatArray, settings: LogSettings) -> FloatArray:
+    return np.asarray(damped(popular, settings.damping) * recent**settings.momentum)
 
 
 def _with_own(neighbors: sparse.csr_matrix, own: float) -> sparse.csr_matrix:
@@ -187,7 +205,7 @@ def _hold_out(sequences: Sequences, *, repeats: bool, seed: int) -> _HeldOut | N
 
 
 def _choose(
-    pool: sparse.csr_matrix,
+    tried: sparse.csr_matrix,
     popular: FloatArray,
     recent: FloatArray,
     held: _HeldOut,
@@ -195,7 +213,7 @@ def _choose(
     repeats: bool,
 ) -> LogSettings:
     """One setting after the other, each where the held-out items come out highest."""
-    trial = _Trial(pool, popular, recent, held, repeats=repeats)
+    trial = _Trial(tried, popular, recent, held, repeats=repeats)
     settings = LogSettings()
     best = trial.worth(settings)
     for knob in range(len(settings.turned(repeats=repeats))):
@@ -214,7 +232,7 @@ class _Trial:
 
     def __init__(
         self,
-        pool: sparse.csr_matrix,
+        tried: sparse.csr_matrix,
         popular: FloatArray,
         recent: FloatArray,
         held: _HeldOut,
@@ -224,10 +242,9 @@ class _Trial:
         self._popular, self._recent = popular, recent
         self._latest = latest = held.before.where(held.before.back() < TRIED_EVENTS)
         self._back = latest.back()
-        items = pool.shape[0]
+        items = tried.shape[0]
         met, row = np.unique(latest.item, return_inverse=True)
-        tried = _cut_at(pool[met], popular, TRIED_KEPT)
-        self._known = known = _without(tried, held, met)
+        self._known = known = _without(tried[met], held, met)
         handed = np.diff(known.indptr)[row]
         event = np.repeat(np.arange(len(latest)), handed)
         source = np.arange(len(event)) + np.repeat(
@@ -249,7 +266,8 @@ class _Trial:
 
     def worth(self, settings: LogSettings) -> float:
         """Mean of 1 / log2(rank + 1) of the held-out items, 0 beyond `DEPTH`; ties count half."""
-        neighbors = _weighed(self._known, self._popular, self._recent, settings)
+        factor = _factor(self._popular, self._recent, settings)
+        neighbors = weigh(self._known, factor, evenness=settings.evenness)
         by_event = settings.fading**self._back
         amounts = neighbors.data[self._source] * by_event[self._event]
         if self._repeats:

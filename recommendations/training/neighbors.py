@@ -1,5 +1,6 @@
 """Which items go with which: pairs of the log counted, and weighed into neighbors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -210,17 +211,33 @@ def cut(counts: sparse.csr_matrix, keep: int, *, by: FloatArray | None = None) -
 
     Largest is told by the cells, or by `by`, an element a cell. What is kept stays what it was.
     """
+    return cuts(counts, (keep,), by=by)[0]
+
+
+def cuts(
+    counts: sparse.csr_matrix, keeps: Sequence[int], *, by: FloatArray | None = None
+) -> list[sparse.csr_matrix]:
+    """`cut` at several lengths, for little more than at one."""
+    values = counts.data if by is None else by
+    thresholds = _thresholds(values, counts.indptr, keeps)
+    return [
+        _above(counts, values, threshold, keep)
+        for keep, threshold in zip(keeps, thresholds, strict=True)
+    ]
+
+
+def _above(
+    counts: sparse.csr_matrix, values: FloatArray, threshold: FloatArray, keep: int
+) -> sparse.csr_matrix:
     lengths = np.diff(counts.indptr)
     if lengths.max(initial=0) <= keep:
         return counts
-    values = counts.data if by is None else by
-    thresholds = _thresholds(values, counts.indptr, keep)
-    kept = np.flatnonzero(values >= np.repeat(thresholds, lengths))
+    kept = np.flatnonzero(values >= np.repeat(threshold, lengths))
     bounds = np.searchsorted(kept, counts.indptr)
     found = np.diff(bounds)
     surplus = np.where(lengths > keep, found - keep, 0)
     if surplus.any():
-        level = values.take(kept) == np.repeat(thresholds, found)
+        level = values.take(kept) == np.repeat(threshold, found)
         level &= np.repeat(surplus > 0, found)
         row = np.repeat(np.arange(len(found)), found)[level]
         column = counts.indices.take(kept[level])
@@ -233,17 +250,25 @@ def cut(counts: sparse.csr_matrix, keep: int, *, by: FloatArray | None = None) -
     )
 
 
-def _thresholds(values: FloatArray, indptr: npt.NDArray[np.integer], keep: int) -> FloatArray:
-    """The `keep`-th largest of each row that has more; below everything for the others."""
-    values = values.copy()
+def _thresholds(
+    values: FloatArray, indptr: npt.NDArray[np.integer], keeps: Sequence[int]
+) -> FloatArray:
+    """Per length, the `keep`-th largest of each row that has more; minus infinity for others."""
     lengths = np.diff(indptr)
-    thresholds = np.full(len(lengths), -np.inf)
-    bounds = indptr.tolist()
-    for row in np.flatnonzero(lengths > keep).tolist():
+    thresholds = np.full((len(keeps), len(lengths)), -np.inf)
+    long = np.flatnonzero(lengths > min(keeps))
+    if not len(long):
+        return thresholds
+    values, bounds = values.copy(), indptr.tolist()
+    places = sorted((keep, place) for place, keep in enumerate(keeps))
+    for row in long.tolist():
         # A row by itself: to lay rows out as one table costs more than the calls do.
         cells = values[bounds[row] : bounds[row + 1]]
-        cells.partition(len(cells) - keep)
-        thresholds[row] = cells[-keep]
+        for keep, place in reversed(places):
+            if len(cells) > keep:
+                cells.partition(len(cells) - keep)
+                cells = cells[-keep:]
+                thresholds[place, row] = cells[0]
     return thresholds
 
 
