@@ -20,8 +20,14 @@ from profiles.models import (
     Shopper,
     ShopperState,
 )
-from profiles.signals import Signal
-from profiles.state import cart_signals, drop_states, rebuild_states, signals_from
+from profiles.signals import SearchedFor, Signal
+from profiles.state import (
+    cart_signals,
+    drop_states,
+    rebuild_states,
+    searches_from,
+    signals_from,
+)
 
 
 def permitted_events(purpose: Purpose) -> PersonalDataQuerySet[Event]:
@@ -38,8 +44,8 @@ def permitted_states(purpose: Purpose) -> PersonalDataQuerySet[ShopperState]:
 class PermittedState:
     """The online state of a shopper who grants the purpose that it was read for.
 
-    `seen` holds how often each item was shown lately, by day; see `profiles.exposure`. `version`
-    is another text after any change.
+    `seen` holds how often each item was shown lately, by day; see `profiles.exposure`. `searches`
+    is what was searched for, newest first. `version` is another text after any change.
     """
 
     shopper_id: int
@@ -49,6 +55,7 @@ class PermittedState:
     preferences: dict[str, Any] = field(default_factory=dict)
     traits: dict[str, Any] = field(default_factory=dict)
     seen: Seen = field(default_factory=dict)
+    searches: list[SearchedFor] = field(default_factory=list)
     version: str = ""
 
 
@@ -71,7 +78,7 @@ are, PostgreSQL 18, 5.6 System Columns."""
 STATE_COLUMNS = f"""
     i.shopper_id, coalesce(s.history, '[]'), coalesce(s.cart, '{{}}'),
     coalesce(s.dismissed, '{{}}'), sh.preferences, sh.traits, coalesce(s.seen, '{{}}'),
-    {STATE_VERSION}
+    coalesce(s.searches, '[]'), {STATE_VERSION}
 """
 """What `state_of` reads."""
 
@@ -88,7 +95,7 @@ def find_state(kind: Identity.Kind, value: str, purpose: Purpose) -> PermittedSt
 
 def state_of(row: Sequence[Any]) -> PermittedState:
     """The state in a row of STATE_COLUMNS."""
-    shopper_id, history, cart, dismissed, preferences, traits, seen, version = row
+    shopper_id, history, cart, dismissed, preferences, traits, seen, searches, version = row
     return PermittedState(
         shopper_id,
         signals_from(orjson.loads(history)),
@@ -97,6 +104,7 @@ def state_of(row: Sequence[Any]) -> PermittedState:
         orjson.loads(preferences),
         orjson.loads(traits),
         orjson.loads(seen),
+        searches_from(orjson.loads(searches)),
         version,
     )
 

@@ -9,6 +9,7 @@ import orjson
 
 from profiles.contract import EventInput
 from profiles.identity import ShopperRef, ensure_shoppers, lock_shoppers
+from profiles.models import EventKind
 from profiles.state import StateEvent, fold_into_states
 from tenants.connection import connection
 
@@ -84,9 +85,11 @@ def write_events(
         for event_id, event, shopper, item, at in zip(
             ids, told, shoppers, items, moments, strict=True
         ):
-            if item is not None:
+            if item is not None or event["kind"] == EventKind.SEARCH:
                 by_shopper[shopper].append(
-                    StateEvent(event_id, event["kind"], item, at.timestamp())
+                    StateEvent(
+                        event_id, event["kind"], item, at.timestamp(), event.get("query", "")
+                    )
                 )
         fold_into_states(by_shopper)
 

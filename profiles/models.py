@@ -229,6 +229,11 @@ class ShopperState(models.Model):
         help_text="How often each item was shown lately, where a placement counts it:"
         " item id to [day, impressions]; see profiles.exposure.",
     )
+    searches = models.JSONField(
+        default=list,
+        db_default=[],
+        help_text="What was searched for last, newest first: [text, time, event id].",
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     stored = models.Manager.from_queryset(PersonalDataQuerySet)()

@@ -25,6 +25,7 @@ class SignalKind(StrEnum):
     LINKED = "linked"
     PREFERENCE = "preference"
     CIRCUMSTANCE = "circumstance"
+    SEARCH = "search"
     POPULAR = "popular"
     TRENDING = "trending"
     RULE = "rule"
@@ -62,6 +63,15 @@ class Signal:
     count: int
     event_id: int | None = None
     name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedFor:
+    """What a shopper searched for, as it was typed last; `at` is seconds since 1970, UTC."""
+
+    text: str
+    at: float
+    event_id: int
 
 
 def fold_event(

@@ -10,16 +10,22 @@ from typing import Any, Protocol
 
 import orjson
 from django.db import transaction
-from django.db.models import FloatField
+from django.db.models import FloatField, Q
 from django.db.models.functions import Cast, Extract
 
 from profiles.models import Event, EventKind, Purpose, ShopperState
-from profiles.signals import HISTORY_KINDS, Signal, SignalKind, fold_event
+from profiles.signals import HISTORY_KINDS, SearchedFor, Signal, SignalKind, fold_event
 from tenants.connection import array_of, connection
 
 MAX_SIGNALS = 4_000
 """The oldest signals beyond it are forgotten, and the oldest items that left the cart: no state
 grows without bound. What was dismissed is kept, for it must never be shown again."""
+
+MAX_SEARCHES = 5
+"""Of what was searched for the latest are kept, whatever the order in which events arrive."""
+
+LONGEST_SEARCH = 100
+"""In characters; a longer text is no search for an item."""
 
 REBUILD_BATCH = 500
 
@@ -41,8 +47,9 @@ class StateEvent:
 
     id: int
     kind: str
-    item_id: int
+    item_id: int | None
     at: float
+    query: str = ""
 
     @property
     def moment(self) -> Moment:
@@ -55,16 +62,18 @@ class StoredState(Protocol):
     history: Any
     cart: Any
     dismissed: Any
+    searches: Any
 
 
 @dataclass(slots=True)
 class StateRow:
-    """A shopper's state on its way to and from the table; `history` and `cart` are JSON values."""
+    """A shopper's state on its way to and from the table; all but `dismissed` are JSON values."""
 
     shopper_id: int
     history: list[Entry]
     cart: dict[str, dict[str, Moment]]
     dismissed: list[int]
+    searches: list[Entry]
 
 
 @dataclass(slots=True)
@@ -80,11 +89,16 @@ class State:
     cart: dict[str, Moment] = field(default_factory=dict)
     left_cart: dict[str, Moment] = field(default_factory=dict)
     dismissed: set[int] = field(default_factory=set)
+    searches: dict[str, Entry] = field(default_factory=dict)
 
     def fold(self, event: StateEvent) -> None:
         """Take one more event in; events may come in any order."""
+        if event.item_id is None:
+            if event.kind == EventKind.SEARCH:
+                self._fold_search(event)
+            return
         if event.kind in HISTORY_KINDS:
-            self._fold_signal(event)
+            self._fold_signal(event, event.item_id)
         item = str(event.item_id)
         if event.kind == EventKind.ADD_TO_CART:
             known = max(self.cart.get(item, NEVER), self.left_cart.get(item, NEVER))
@@ -98,13 +112,21 @@ class State:
         elif event.kind == EventKind.DISMISS:
             self.dismissed.add(event.item_id)
 
-    def _fold_signal(self, event: StateEvent) -> None:
-        key = (event.item_id, event.kind)
+    def _fold_search(self, event: StateEvent) -> None:
+        text = " ".join(event.query.split())
+        if not 0 < len(text) <= LONGEST_SEARCH:
+            return
+        known = self.searches.get(text.casefold())
+        if known is None or event.moment > known[1:]:
+            self.searches[text.casefold()] = [text, *event.moment]
+
+    def _fold_signal(self, event: StateEvent, item: int) -> None:
+        key = (item, event.kind)
         signal = self.signals.get(key)
         if signal is None and (entry := self.untouched.pop(key, None)) is not None:
             signal = Signal(*entry)
         self.signals[key] = fold_event(
-            signal, item=event.item_id, kind=event.kind, at=event.at, event_id=event.id
+            signal, item=item, kind=event.kind, at=event.at, event_id=event.id
         )
 
     @classmethod
@@ -114,6 +136,7 @@ class State:
             cart=dict(row.cart.get("items", {})),
             left_cart=dict(row.cart.get("left", {})),
             dismissed=set(row.dismissed),
+            searches={entry[0].casefold(): entry for entry in row.searches},
         )
 
     def store(self, row: StoredState) -> None:
@@ -130,6 +153,8 @@ class State:
         row.history = history[:MAX_SIGNALS]
         row.cart = {"items": self.cart, "left": left}
         row.dismissed = sorted(self.dismissed)
+        newest_first = sorted(self.searches.values(), key=itemgetter(1, 2), reverse=True)
+        row.searches = newest_first[:MAX_SEARCHES]
 
 
 def signals_of(row: ShopperState) -> list[Signal]:
@@ -142,6 +167,11 @@ def signals_from(history: Iterable[Sequence[Any]]) -> list[Signal]:
     return [Signal(*entry) for entry in history]
 
 
+def searches_from(stored: Iterable[Sequence[Any]]) -> list[SearchedFor]:
+    """Searches from their stored form, [text, at, event id], the newest first."""
+    return [SearchedFor(*entry) for entry in stored]
+
+
 def cart_signals(cart: dict[str, Any]) -> list[Signal]:
     """What is in the cart of a stored state, as signals, newest first."""
     entries = sorted(cart.get("items", {}).items(), key=lambda entry: -entry[1][0])
@@ -151,17 +181,17 @@ def cart_signals(cart: dict[str, Any]) -> list[Signal]:
 
 
 READ_STATES = """
-    SELECT c.shopper_id, s.history, s.cart, s.dismissed
+    SELECT c.shopper_id, s.history, s.cart, s.dismissed, s.searches
     FROM profiles_consent c LEFT JOIN profiles_shopperstate s ON s.shopper_id = c.shopper_id
     WHERE c.shopper_id = ANY(%s::bigint[]) AND c.purpose = %s AND c.granted
 """
 WRITE_STATES = """
-    INSERT INTO profiles_shopperstate (shopper_id, history, cart, dismissed, updated_at)
-    SELECT given.*, now() FROM json_to_recordset(%s::json)
-        AS given (shopper_id bigint, history jsonb, cart jsonb, dismissed bigint[])
+    INSERT INTO profiles_shopperstate (shopper_id, history, cart, dismissed, searches, updated_at)
+    SELECT given.*, now() FROM json_to_recordset(%s::json) AS given (
+        shopper_id bigint, history jsonb, cart jsonb, dismissed bigint[], searches jsonb)
     ON CONFLICT (shopper_id) DO UPDATE
-    SET (history, cart, dismissed, updated_at) = ROW (
-        excluded.history, excluded.cart, excluded.dismissed, excluded.updated_at)
+    SET (history, cart, dismissed, searches, updated_at) = ROW (
+        excluded.history, excluded.cart, excluded.dismissed, excluded.searches, excluded.updated_at)
 """
 
 
@@ -176,9 +206,13 @@ def fold_into_states(events: dict[int, list[StateEvent]]) -> None:
         cursor.execute(READ_STATES, [array_of(events), Purpose.PERSONALIZATION.value])
         found = cursor.fetchall()
     rows = []
-    for shopper, history, cart, dismissed in sorted(found, key=itemgetter(0)):
+    for shopper, history, cart, dismissed, searches in sorted(found, key=itemgetter(0)):
         row = StateRow(
-            shopper, orjson.loads(history or "[]"), orjson.loads(cart or "{}"), dismissed or []
+            shopper,
+            orjson.loads(history or "[]"),
+            orjson.loads(cart or "{}"),
+            dismissed or [],
+            orjson.loads(searches or "[]"),
         )
         state = State.load(row)
         for event in events[shopper]:
@@ -199,15 +233,16 @@ def rebuild_states(shoppers: Collection[int], *, until: datetime | None = None) 
             permitted = permitted_shoppers(batch)
             drop_states([shopper for shopper in batch if shopper not in permitted])
             states: defaultdict[int, State] = defaultdict(State)
-            events = Event.stored.filter(shopper_id__in=permitted, item__isnull=False)
+            told_of = Q(item__isnull=False) | Q(kind=EventKind.SEARCH)
+            events = Event.stored.filter(told_of, shopper_id__in=permitted)
             if until is not None:
                 events = events.filter(occurred_at__lt=until)
             # The database counts the seconds: making a datetime of each costs more than folding it.
             at = Cast(Extract("occurred_at", "epoch"), FloatField())
-            told = events.values_list("shopper_id", "id", "kind", "item_id", at)
+            told = events.values_list("shopper_id", "id", "kind", "item_id", at, "query")
             for shopper, *event in told.iterator(chunk_size=20_000):
                 states[shopper].fold(StateEvent(*event))
-            rows = [StateRow(shopper, [], {}, []) for shopper in sorted(permitted)]
+            rows = [StateRow(shopper, [], {}, [], []) for shopper in sorted(permitted)]
             for row in rows:
                 states[row.shopper_id].store(row)
             _save(rows)

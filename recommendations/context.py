@@ -23,6 +23,7 @@ from recommendations.models import Placement
 from recommendations.placements import placement_settings
 from recommendations.rules import NO_CIRCUMSTANCES, Circumstances, FrequencyCap, in_force
 from recommendations.scoring import OWNED_KINDS, Blend, BlendName, ScoringParams
+from recommendations.searched import searched_for
 from recommendations.segments import ShopperFacts
 from recommendations.values import PlacementSettings, RecommendationRequest
 from tenants.errors import DomainError
@@ -77,6 +78,8 @@ def build_request(
     context = [_page_signal(SignalKind.CONTEXT_ITEM, item_id, now) for item_id in context_ids]
     blend = settings.params.blend(_blend_name(settings))
     hints = _preferred(known, policy, blend, fallbacks)
+    if settings.question in LATER_THAN_A_SEARCH:
+        hints += _searched(known, policy, blend, now, fallbacks)
     if shopper is None or known is not None:
         # Of somebody who is named and does not allow it, not even the country is used.
         hints += _circumstances(around, policy, now, fallbacks)
@@ -173,6 +176,25 @@ def _preferred(
         return ()
 
 
+def _searched(
+    known: PermittedState | None,
+    policy: Policy,
+    blend: Blend,
+    now: datetime,
+    fallbacks: list[str],
+) -> tuple[Hint, ...]:
+    """What the shopper searched for, as far as it may rank; nothing while it cannot be found."""
+    if not known or not known.searches or SignalKind.SEARCH not in policy.may_rank:
+        return ()
+    try:
+        require_database()
+        return tuple(searched_for(known.searches, blend, now))
+    except Exception:  # noqa: BLE001  # a search that fails is no reason to
+        note_fallback(Fallback.SHOPPER)
+        fallbacks.append(Fallback.SHOPPER)
+        return ()
+
+
 def _circumstances(
     around: Circumstances, policy: Policy, now: datetime, fallbacks: list[str]
 ) -> tuple[Hint, ...]:
@@ -203,8 +225,13 @@ def _linked(
 
 def _said(hints: Collection[Hint]) -> bool:
     """Whether the shopper said any of it."""
-    return any(hint.kind == SignalKind.PREFERENCE for hint in hints)
+    return any(hint.kind in SAID_KINDS for hint in hints)
 
+
+SAID_KINDS = frozenset({SignalKind.PREFERENCE, SignalKind.SEARCH})
+
+LATER_THAN_A_SEARCH = frozenset({Placement.Question.HOME, Placement.Question.EMAIL})
+"""Questions that a search may answer: a page, a cart or another search is about something else."""
 
 BLENDS: Mapping[str, BlendName] = MappingProxyType(
     {

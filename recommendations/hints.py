@@ -40,6 +40,9 @@ class Hint:
     name: str
     items: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float64]
+    at: float | None = None
+    """When it was said, in seconds since 1970; None for what holds now."""
+    event_id: int | None = None
 
     @property
     def number(self) -> int:
@@ -47,7 +50,8 @@ class Hint:
         return -1 - int.from_bytes(digest)
 
     def signal(self, now: datetime) -> Signal:
-        return Signal(self.number, self.kind, 1.0, now.timestamp(), 1, name=self.name)
+        at = now.timestamp() if self.at is None else self.at
+        return Signal(self.number, self.kind, 1.0, at, 1, self.event_id, name=self.name)
 
 
 def preferred(preferences: Mapping[str, Any], blend: Blend) -> Iterator[Hint]:

@@ -38,6 +38,7 @@ DEEDS: Mapping[str, str] = {
     "linked": "Linked by the shop",
     "preference": "Prefers",
     "circumstance": "The visit:",
+    "search": "Searched for",
     "popular": "What all shoppers choose",
     "trending": "What shoppers choose these days",
     "rule": "Rule",

@@ -30,6 +30,7 @@ KIND_WEIGHTS: Mapping[str, float] = MappingProxyType(
         SignalKind.LINKED: 4.0,
         SignalKind.PREFERENCE: 1.0,
         SignalKind.CIRCUMSTANCE: 1.0,
+        SignalKind.SEARCH: 1.0,
     }
 )
 """How much one fresh event of a kind counts against one purchase; an absent kind counts nothing.

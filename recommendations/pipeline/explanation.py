@@ -19,6 +19,7 @@ NEIGHBOR_WORDS = {
     SignalKind.CONTEXT_ITEM: "Often chosen with {title}",
     SignalKind.PREFERENCE: "You prefer {name}",
     SignalKind.CIRCUMSTANCE: "Often chosen on visits like this: {name}",
+    SignalKind.SEARCH: "You searched for “{name}”",
     SignalKind.CART_ITEM: "Goes with {title} in your cart",
     SignalKind.LINKED: "Chosen by the shop {name}",
 }

@@ -47,6 +47,7 @@ class Recipe:
             scoring=ScoringParams(
                 saturation=scoring["saturation"],
                 recency_half_life_days=scoring["recency_half_life_days"],
+                # A kind that is younger than the recipe counts as it does by default.
                 kind_weights={**KIND_WEIGHTS, **scoring["kind_weights"]},
                 **{name: Blend(**scoring[name]) for name in get_args(BlendName)},
             ),

@@ -22,6 +22,7 @@ class KnownState:
     history: tuple[KnownSignal, ...]
     cart: tuple[tuple[int, float], ...]
     dismissed: tuple[int, ...]
+    searches: tuple[str, ...] = ()
 
 
 def find_state(shopper: Shopper) -> KnownState | None:
@@ -41,6 +42,7 @@ def find_state(shopper: Shopper) -> KnownState | None:
         ),
         cart=tuple(sorted((int(item), at) for item, (at, _) in row.cart["items"].items())),
         dismissed=tuple(sorted(row.dismissed)),
+        searches=tuple(text for text, _, _ in row.searches),
     )
 
 

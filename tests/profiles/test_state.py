@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profiles.consent import consents_of
+from profiles.consent import consents_of, record_consent
 from profiles.ingest import record_events
 from profiles.models import EventKind, Purpose, Shopper, ShopperState
-from profiles.state import MAX_SIGNALS, State, StateEvent, rebuild_states
+from profiles.state import MAX_SEARCHES, MAX_SIGNALS, State, StateEvent, rebuild_states
 from tests.conftest import ApiClient
 from tests.make import make_event, make_item, make_shopper
 from tests.profiles.states import find_state, state_of
@@ -30,7 +30,50 @@ def as_stored(state: State) -> dict[str, Any]:
     row = ShopperState()
     state.store(row)
     history = [[*entry[:2], round(entry[2], 9), *entry[3:]] for entry in row.history]
-    return {"history": history, "cart": row.cart, "dismissed": row.dismissed}
+    return {
+        "history": history,
+        "cart": row.cart,
+        "dismissed": row.dismissed,
+        "searches": row.searches,
+    }
+
+
+@given(
+    searches=st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 9)), max_size=20),
+    shuffle=st.randoms(use_true_random=False),
+)
+def test_the_latest_searches_are_kept_whatever_order_they_arrive_in(
+    searches: list[tuple[str, int]], shuffle: Any
+) -> None:
+    numbered = [
+        StateEvent(number, "search", None, float(at), f" {text}  lamp")
+        for number, (text, at) in enumerate(searches)
+    ]
+    state = State()
+    for event in shuffle.sample(numbered, len(numbered)):
+        state.fold(event)
+        row = ShopperState()
+        state.store(row)
+        state = State.load(row)
+    latest = {event.query[1]: event.moment for event in sorted(numbered, key=lambda e: e.moment)}
+    newest_first = sorted(latest.items(), key=lambda entry: entry[1], reverse=True)
+    assert as_stored(state)["searches"] == [
+        [f"{text} lamp", *moment] for text, moment in newest_first[:MAX_SEARCHES]
+    ]
+
+
+def test_a_state_knows_what_was_searched_for_also_when_it_is_made_anew(api: ApiClient) -> None:
+    shopper = make_shopper("seeker")
+    for hour, query in enumerate(("Red lamp", "rug", "red  LAMP", " ", "x" * 101)):
+        at = NOON + timedelta(hours=hour)
+        make_event(shopper, None, EventKind.SEARCH, at=at, query=query)
+    make_event(shopper, None, EventKind.SUPPORT_TICKET, text="Where is it?")
+    folded = state_of(shopper)
+    assert folded.searches == ("red LAMP", "rug")
+    rebuild_states([shopper.pk])
+    assert state_of(shopper) == folded
+    record_consent(shopper, Purpose.PERSONALIZATION, granted=False, source="tests")
+    assert find_state(shopper) is None
 
 
 @given(events=told, shuffle=st.randoms(use_true_random=False))

@@ -16,9 +16,11 @@ from tests.make import make_item
 @pytest.fixture
 def index_dir(tmp_path: Path, settings: Settings) -> Iterator[None]:
     settings.SEARCH_INDEX_DIR = tmp_path / "search"
-    forget("ours")
+    for schema in ("ours", "theirs"):
+        forget(schema)
     yield
-    forget("ours")
+    for schema in ("ours", "theirs"):
+        forget(schema)
 
 
 @pytest.fixture
