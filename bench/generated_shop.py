@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.environment import step
+from bench.generated_vectors import are_made, copy_vectors
 from bench.generated_words import TYPES, item_words, power_law, types_of
 
 SEED = 11
@@ -60,6 +61,9 @@ def make(items: int, *, shoppers: int | None = None) -> None:
         connection.set_schema(schema)
         if ItemNeighbors.objects.filter(item_id=items, ranker__status="live").exists():
             _keep_readable()
+            if not are_made(items):
+                with step(f"Generating the vectors of {items} items anew"):
+                    copy_vectors(items, seed=SEED, now=datetime.now(UTC))
             return
         connection.set_schema_to_public()
         close_tenant(tenant)
@@ -70,7 +74,7 @@ def make(items: int, *, shoppers: int | None = None) -> None:
     with step(f"Generating {items} items"):
         _copy_catalog(items, now)
     with step("Generating their vectors"):
-        _copy_vectors(types, now)
+        copy_vectors(items, seed=SEED, now=now)
     with step(f"Generating {shoppers * EVENTS_PER_SHOPPER} events"):
         _copy_events(types, shoppers, now)
     with step("Computing the shoppers' states"):
@@ -152,50 +156,6 @@ def _copy_catalog(items: int, now: datetime) -> None:
             for number in range(1, items + 1)
         ),
     )
-
-
-def _copy_vectors(types: npt.NDArray[np.int64], now: datetime) -> None:
-    from bench.copying import copy_binary, fixed_width, indexes_afterwards, microseconds, rows_of
-    from catalog.embedding import embedder
-    from catalog.models import EMBEDDING_DIMENSIONS
-
-    rng = np.random.default_rng([SEED, 5])
-    centers = rng.standard_normal((len(TYPES), EMBEDDING_DIMENSIONS), dtype=np.float32)
-    # Taken for vectors of the embedder that serves, or search would not compare them.
-    version = embedder().version.encode()
-    layout = fixed_width(
-        item=">i8",
-        version=f"S{len(version)}",
-        hash="S1",
-        vector=_half_vector(EMBEDDING_DIMENSIONS),
-        at=">i8",
-    )
-
-    def blocks() -> Iterator[npt.NDArray[Any]]:
-        for start in range(0, len(types), BLOCK):
-            part = types[start : start + BLOCK]
-            vectors = centers[part] + rng.standard_normal(
-                (len(part), EMBEDDING_DIMENSIONS), dtype=np.float32
-            )
-            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-            rows = rows_of(layout, len(part))
-            rows["item"] = np.arange(start + 1, start + len(part) + 1)
-            rows["version"], rows["hash"], rows["at"] = version, b"-", microseconds(now)
-            rows["vector"]["dimensions"] = EMBEDDING_DIMENSIONS
-            rows["vector"]["values"] = vectors
-            yield rows
-
-    with indexes_afterwards("catalog_itemembedding"):
-        copy_binary(
-            "catalog_itemembedding",
-            ("item_id", "model_version", "content_hash", "vector", "updated_at"),
-            blocks(),
-        )
-
-
-def _half_vector(dimensions: int) -> np.dtype[Any]:
-    """pgvector's halfvec_recv: how many dimensions, a spare, and the values."""
-    return np.dtype([("dimensions", ">i2"), ("spare", ">i2"), ("values", ">f2", dimensions)])
 
 
 def _copy_events(types: npt.NDArray[np.int64], shoppers: int, now: datetime) -> None:
