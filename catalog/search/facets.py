@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tantivy import Occur, Query
 
-from catalog.search.lexical import Lexical, conditions
+from catalog.search.lexical import Lexical, conditions, these
 from catalog.search.ranges import between, boundaries
 from catalog.search.schema import PRICE_UNIT, attribute_key
 from catalog.search.values import (
@@ -63,13 +63,13 @@ def _query(found: Found, lexical: Lexical, restricted: Sequence[tuple[Occur, Que
     if found.matching is not None:
         parts.append((Occur.Should, found.matching))
     if found.also:
-        ids = Query.term_set_query(lexical.schema, "item", list(found.also))
+        ids = these(lexical.schema, list(found.also))
         parts.append((Occur.Should, ids))
     if not parts:
         return Query.empty_query()
     clauses = [(Occur.Must, Query.boolean_query(parts)), *restricted]
     if found.never:
-        ids = Query.term_set_query(lexical.schema, "item", list(found.never))
+        ids = these(lexical.schema, list(found.never))
         clauses.append((Occur.MustNot, ids))
     return Query.boolean_query(clauses)
 

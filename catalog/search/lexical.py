@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Final
+from typing import Any, Final
 
 from tantivy import FieldType, Occur, Query, Schema
 
@@ -12,7 +12,7 @@ from catalog.search.facts import as_code
 from catalog.search.schema import NO_GROUP, PRICE_UNIT, fact, number_key
 from catalog.search.slots import Alternative, Dictionary, Parsed, Slot
 from catalog.search.storage import OpenIndex
-from catalog.search.values import ATTRIBUTE, IN_STOCK, Filter
+from catalog.search.values import ATTRIBUTE, SOLD_OUT, Filter
 
 FIELD_WEIGHTS: Final = {
     "text": 1.0,
@@ -25,6 +25,19 @@ FIELD_WEIGHTS: Final = {
 the title says is in three of the fields, and so counts most."""
 
 MOST_PRICE: Final = 2**62
+
+COSTLY: Final = 20_000
+"""Where a text's words stand in more places than this, not everything they match is scored by all
+fields: of a catalog of a million items that would take longer than all else together."""
+
+ROUGH: Final = 400
+"""So many of the best by `text` alone are scored by all fields then."""
+
+SCORED_ALL: Final = 2_000
+"""Of so few matches all are scored by all fields, however common the words are."""
+
+NAMED: Final = 1_000
+"""Up to so many items a term each is looked up faster than a set of them is."""
 
 Ids = Sequence[int]
 Scores = dict[int, float]
@@ -67,37 +80,64 @@ class Lexical:
 
     def among(self, ids: Ids) -> Query:
         """These items, as far as the filters leave them."""
-        return self._restricted([(Occur.Must, Query.term_set_query(self.schema, "item", ids))])
+        return self._restricted([(Occur.Must, these(self.schema, ids))])
 
     def filtered(self) -> Query:
         """All that the filters leave."""
         return self._restricted([(Occur.Must, Query.all_query())])
 
-    def scored(self, matching: Query, fields: Iterable[str] = FIELD_WEIGHTS) -> Query:
-        """What matches, with the sum of the weighted fields' BM25 as its score."""
-        scores = [(Occur.Should, self._field(field)) for field in fields]
-        return Query.boolean_query([(Occur.Must, Query.const_score_query(matching, 0.0)), *scores])
+    def scored(
+        self, matching: Query, fields: Iterable[str] = FIELD_WEIGHTS, *, few: bool = False
+    ) -> Query:
+        """What matches, with the sum of the weighted fields' BM25 as its score.
+
+        `few` says that few of those that have a word match.
+        """
+        scores = [part for field in fields for part in self._field(field)]
+        return self._summed(matching, scores, few=few)
+
+    def best(self, query: Query, limit: int) -> Top:
+        """The best of `every_word` or `some_word` by all fields.
+
+        If the words are very common, the best by all fields of the best by `text`.
+        """
+        if not self._costly:
+            return self.top(self.scored(query), limit)
+        rough = self.top(query, ROUGH)
+        if rough.count <= SCORED_ALL:
+            return self.top(self.scored(query, few=True), limit)
+        return Top(self._by_all_fields(rough.scores, limit), rough.count)
+
+    def best_of_some(self, limit: int) -> Top:
+        """The best of `some_word`; if the words are very common, `count` is no less than how many
+        items have one."""
+        if self._costly and len(self.conditions) == 1:
+            # Nothing but words: the engine need not look at what cannot be among the best.
+            words = [self._has(each, "text") for each in self._alternatives]
+            rough = self.opened.searcher.search(_any(words), ROUGH, count=False)
+            scores = self._by_all_fields(self._items(rough.hits), limit)
+            if len(scores) == limit:
+                return Top(scores, self._places)
+        return self.best(self.some_word(), limit)
 
     def top(self, query: Query, limit: int) -> Top:
         """The best items of a query with their scores, best first; ties by id."""
         found = self.opened.searcher.search(query, max(limit, 1))
-        addresses = [address for _, address in found.hits[:limit]]
-        items = self.opened.searcher.fast_field_values("item", addresses)
-        pairs = [(int(pk or 0), float(score)) for pk, (score, _) in zip(items, found.hits)]  # noqa: B905
-        pairs.sort(key=lambda pair: (-pair[1], pair[0]))
-        return Top(dict(pairs), found.count)  # type: ignore[attr-defined]  # missing in the stubs
+        hits = found.hits[:limit]
+        pairs = [
+            (-float(score), pk) for pk, (score, _) in zip(self._items(hits), hits, strict=True)
+        ]
+        pairs.sort()
+        scores = {pk: -negated for negated, pk in pairs}
+        return Top(scores, found.count)  # type: ignore[attr-defined]  # missing in the stubs
 
     def coverage(self, ids: Ids) -> Scores:
         """The share of the slots that each of these items fills."""
         needed = [slot for slot in self.parsed.slots if not slot.optional]
         if not needed or not ids:
             return {}
-        filled = [
-            (Occur.Should, Query.const_score_query(self._filled(slot), 1 / len(needed)))
-            for slot in needed
-        ]
-        among = Query.const_score_query(self.among(ids), 0.0)
-        return self.top(Query.boolean_query([(Occur.Must, among), *filled]), len(ids)).scores
+        filled = [Query.const_score_query(self._filled(slot), 1 / len(needed)) for slot in needed]
+        return self.top(self._summed(self.among(ids), filled, few=True), len(ids)).scores
 
     def ids(self, query: Query, limit: int) -> list[int]:
         """Any items of a query, at most so many."""
@@ -112,7 +152,7 @@ class Lexical:
         searcher = self.opened.searcher
         if not ids or not self.opened.grouped:
             return {}
-        query = Query.const_score_query(Query.term_set_query(self.schema, "item", ids), 1.0)
+        query = Query.const_score_query(these(self.schema, ids), 1.0)
         found = searcher.search(query, len(ids), count=False).hits
         addresses = [address for _, address in found]
         items = searcher.fast_field_values("item", addresses)
@@ -139,14 +179,50 @@ class Lexical:
         """Everything an item says is in `text`, so this field alone tells what it has."""
         return _any([self._has(each, "text") for each in slot.alternatives])
 
-    def _field(self, field: str) -> Query:
-        """The sum over the slots of a field's BM25; of alternatives, the best one counts."""
+    def _field(self, field: str) -> list[Query]:
+        """Per slot a field's BM25; of alternatives, the best one counts."""
+        weight = FIELD_WEIGHTS[field]
         slots = []
         for slot in self.parsed.slots:
-            scored = [_boosted(self._has(each, field), each.weight) for each in slot.alternatives]
-            best = scored[0] if len(scored) == 1 else Query.disjunction_max_query(scored)
-            slots.append((Occur.Should, best))
-        return _boosted(Query.boolean_query(slots), FIELD_WEIGHTS[field])
+            scored = [
+                _boosted(self._has(each, field), each.weight * weight) for each in slot.alternatives
+            ]
+            slots.append(scored[0] if len(scored) == 1 else Query.disjunction_max_query(scored))
+        return slots
+
+    def _summed(self, matching: Query, scores: Sequence[Query], *, few: bool) -> Query:
+        """What matches, and the sum of the scores."""
+        query = Query.const_score_query(matching, 0.0)
+        if not (few and self._costly):
+            return Query.boolean_query(
+                [(Occur.Must, query), *((Occur.Should, each) for each in scores)]
+            )
+        # Scores that may all be missing are read as a union, through all places where the words
+        # stand; one that may be missing is only looked up for what matches.
+        for each in scores:
+            query = Query.boolean_query([(Occur.Must, query), (Occur.Should, each)])
+        return query
+
+    def _by_all_fields(self, ids: Iterable[int], limit: int) -> Scores:
+        return self.top(self.scored(self.among(list(ids)), few=True), limit).scores
+
+    def _items(self, hits: Sequence[tuple[Any, Any]]) -> list[int]:
+        found = self.opened.searcher.fast_field_values("item", [address for _, address in hits])
+        return [int(pk or 0) for pk in found]
+
+    @property
+    def _alternatives(self) -> list[Alternative]:
+        return [each for slot in self.parsed.slots for each in slot.alternatives]
+
+    @property
+    def _places(self) -> int:
+        """In how many places the words stand."""
+        words = {word for each in self._alternatives for word in each.words}
+        return sum(map(self.dictionary.items_with, words))
+
+    @property
+    def _costly(self) -> bool:
+        return self._places > COSTLY
 
     def _has(self, alternative: Alternative, field: str) -> Query:
         words = [self._word(word, field) for word in alternative.words]
@@ -160,6 +236,13 @@ class Lexical:
             for form in self.dictionary.forms(word)
         ]
         return forms[0] if len(forms) == 1 else Query.disjunction_max_query(forms)
+
+
+def these(schema: Schema, ids: Ids) -> Query:
+    """The items with these ids."""
+    if len(ids) > NAMED or not ids:
+        return Query.term_set_query(schema, "item", ids)
+    return _any([Query.term_query(schema, "item", pk, "basic") for pk in ids])
 
 
 def without(query: Query, left_out: Query) -> Query:
@@ -188,8 +271,9 @@ def conditions(
         for query in [_condition(opened, each)]
     ]
     if not any(each.field == "availability" for each in filters):
-        in_stock = Query.term_query(opened.index.schema, "availability", IN_STOCK, "basic")
-        made.append((Occur.Must, Query.const_score_query(in_stock, 0.0)))
+        # Few items are sold out: leaving them out takes less than demanding of all to be in stock.
+        sold_out = Query.term_query(opened.index.schema, "availability", SOLD_OUT, "basic")
+        made.append((Occur.MustNot, Query.const_score_query(sold_out, 0.0)))
     return tuple(made)
 
 

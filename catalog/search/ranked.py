@@ -10,7 +10,7 @@ from tantivy import Occur, Query
 from catalog.embedding import EmbedderUnavailable
 from catalog.search.dense import EXACT_UP_TO, Live, look, vector_of
 from catalog.search.fusion import Fused, fuse
-from catalog.search.lexical import Lexical, Top, code_query, conditions, without
+from catalog.search.lexical import Lexical, Top, code_query, conditions, these, without
 from catalog.search.slots import Dictionary, Parsed, parse
 from catalog.search.storage import OpenIndex
 from catalog.search.values import Fallback, Rescue, SearchRequest
@@ -80,7 +80,7 @@ def less(query: Query, lexical: Lexical, ids: list[int]) -> Query:
     """The query less these items."""
     if not ids:
         return query
-    return without(query, Query.term_set_query(lexical.schema, "item", ids))
+    return without(query, these(lexical.schema, ids))
 
 
 def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
@@ -92,10 +92,10 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
     parsed = parse(request.text, dictionary, request.synonyms)
     lexical = Lexical(opened, dictionary, parsed, conditions(opened, request.filters))
     every_word = lexical.every_word() if parsed.slots else Query.empty_query()
-    strict = lexical.top(lexical.scored(every_word), POOL) if parsed.slots else NOTHING
+    strict = lexical.best(every_word, POOL) if parsed.slots else NOTHING
     loose = NOTHING
     if strict.count < ENOUGH and len(parsed.slots) > 1:
-        loose = lexical.top(lexical.scored(lexical.some_word()), POOL)
+        loose = lexical.best_of_some(POOL)
     codes = _codes(lexical, request.text)
     by_words = loose.scores | strict.scores
     live, fallbacks = _looked_up(request, lexical, {*by_words, *codes})
@@ -103,7 +103,8 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
     widest = loose if len(parsed.slots) > 1 else strict
     others = [pk for pk in live if pk not in by_words] if parsed.slots else []
     if others and (widest is NOTHING or widest.count > len(widest.scores)):
-        by_words |= lexical.top(lexical.scored(lexical.among(others)), len(others)).scores
+        among = lexical.scored(lexical.among(others), few=True)
+        by_words |= lexical.top(among, len(others)).scores
     some = [pk for pk in by_words if pk not in strict.scores]
     coverage = lexical.coverage(some)
     fusion = fuse(
