@@ -133,8 +133,10 @@ DATABASES: dict[str, Any] = {
             # not know prepared statements (a pooler must pool sessions: the schema is set in them).
             "server_side_binding": env.bool("DATABASE_PREPARE", default=True),
             "prepare_threshold": 3 if env.bool("DATABASE_PREPARE", default=True) else None,
-            # Without the iterative scan a filtered nearest-neighbor search finds almost nothing.
-            "options": "-c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=60 -c jit=off",
+            # Without the iterative scan a filtered nearest-neighbor search finds almost nothing; it
+            # ends where even a thousand of the nearest are hardly ever what the filters want.
+            "options": "-c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=60"
+            " -c hnsw.max_scan_tuples=1000 -c jit=off",
         },
     }
 }

@@ -1,11 +1,12 @@
-"""What means something like the text, and what holds of a candidate right now: one statement."""
+"""What means something like the text, and what holds of a candidate right now."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -13,14 +14,17 @@ from catalog.embedding import embedder, encode_query
 from catalog.models import EMBEDDING_DIMENSIONS
 from catalog.search.conditions import FROM_ITEMS, IS_IN_STOCK, PRICE, where
 from catalog.search.values import Filter
-from tenants.connection import connection
+from tenants.connection import array_of, connection
 from tenants.outage import require_database
 
 MOST_KEPT: Final = 5_000
 """Query vectors that one process keeps, 4 KB each: encoding a text costs as much as searching."""
 
-EXACT_UP_TO: Final = 2_000
+EXACT_UP_TO: Final = 3_000
 """Of so few items that filters leave, all are compared: exact, and faster than the index."""
+
+SCANNED: Final = 500
+"""Of how many of the nearest the filters are asked: of fewer, so many fewer are found."""
 
 _kept: OrderedDict[tuple[str, str], str] = OrderedDict()
 _lock = threading.Lock()
@@ -36,27 +40,20 @@ NEAR: Final = f"""
 NEAR_AMONG: Final = f"""
     SELECT e.item_id, -(e.vector <#> %s::halfvec({EMBEDDING_DIMENSIONS})) AS similarity
     FROM catalog_itemembedding e
-    WHERE e.item_id = ANY(%s) AND e.model_version = %s
+    WHERE e.item_id = ANY(%s::bigint[]) AND e.model_version = %s
     ORDER BY (e.vector <#> %s::halfvec({EMBEDDING_DIMENSIONS})) + 0 LIMIT %s
 """
 
-CANDIDATES: Final = f"""
-    WITH near AS MATERIALIZED ({{near}})
-    SELECT i.id, near.similarity FROM {FROM_ITEMS} LEFT JOIN near ON near.item_id = i.id
-    WHERE i.id = ANY (ARRAY(SELECT item_id FROM near) || %s::bigint[]) AND {{condition}}
-"""
-
 LIVE: Final = f"""
-    SELECT i.id, NULL::float8 FROM {FROM_ITEMS} WHERE i.id = ANY(%s) AND {{condition}}
+    SELECT i.id FROM {FROM_ITEMS} WHERE i.id = ANY(%s::bigint[]) AND {{condition}}
 """
 
 
 SOLD: Final = f"SELECT i.id, {PRICE}, i.created_at FROM {FROM_ITEMS} WHERE i.id = ANY(%s)"
 IN_STOCK_OF: Final = f"SELECT i.id FROM {FROM_ITEMS} WHERE i.id = ANY(%s) AND {IS_IN_STOCK}"
 
-Live = dict[int, float | None]
-"""The items that are listed and within the filters at this moment. Of those nearest to the text,
-the cosine to it."""
+Similarities = dict[int, float]
+"""The cosine of items to the text."""
 
 
 def vector_of(text: str) -> str:
@@ -76,39 +73,42 @@ def vector_of(text: str) -> str:
     return written
 
 
-def look(
-    ids: Collection[int],
-    filters: Sequence[Filter],
-    *,
-    vector: str | None = None,
-    near: int = 0,
-    among: Sequence[int] | None = None,
-) -> Live:
-    """Those of `ids` that hold right now, and the `near` items nearest to the vector that do.
+@contextmanager
+def nearest(
+    vector: str, filters: Sequence[Filter], near: int, *, among: Sequence[int] | None = None
+) -> Iterator[Callable[[], Similarities]]:
+    """The `near` items nearest to the vector that hold right now, looked for by the database while
+    the block does something else; calling what it gets waits for them. One statement.
 
-    `among` are all that the filters leave, where they are few. One statement. Raises DatabaseError.
+    `among` are all that the filters leave, where they are few; of these nobody looks whether they
+    still hold. Raises DatabaseError.
     """
     require_database()
-    condition, given = where(filters)
-    if vector is None:
-        if not ids:
-            return {}
-        sql, values = LIVE.format(condition=condition), [list(ids), *given]
+    version = embedder().version
+    if among is None:
+        condition, given = where(filters)
+        sql, values = NEAR.format(condition=condition), [vector, version, *given, vector, near]
     else:
-        version = embedder().version
-        inner: list[Any]
-        if among is not None:
-            nearest, inner = NEAR_AMONG, [vector, list(among), version, vector, near]
-        else:
-            nearest, inner = (
-                NEAR.format(condition=condition),
-                [vector, version, *given, vector, near],
-            )
-        sql = CANDIDATES.format(near=nearest, condition=condition)
-        values = [*inner, list(ids), *given]
-    with connection.cursor() as cursor:
+        sql, values = NEAR_AMONG, [vector, array_of(among), version, vector, near]
+    connection.ensure_connection()
+    with (
+        connection.cursor() as cursor,
+        connection.wrap_database_errors,
+        connection.connection.pipeline(),
+    ):
         cursor.execute(sql, values)
-        return dict(cursor.fetchall())
+        yield lambda: dict(cursor.fetchall())
+
+
+def look(ids: Collection[int], filters: Sequence[Filter]) -> set[int]:
+    """Those of `ids` that are listed and within the filters right now. Raises DatabaseError."""
+    require_database()
+    if not ids:
+        return set()
+    condition, given = where(filters)
+    with connection.cursor() as cursor:
+        cursor.execute(LIVE.format(condition=condition), [array_of(ids), *given])
+        return {pk for (pk,) in cursor.fetchall()}
 
 
 def prices_and_ages(ids: Collection[int]) -> dict[int, tuple[Decimal | None, datetime]]:

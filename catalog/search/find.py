@@ -95,7 +95,7 @@ def _of_text(request: SearchRequest, ranked: Ranked) -> SearchResults:
     listing = of_text(request, ranked)
     page = listing.page(request.offset, request.limit)
     unseen = [pk for pk in page if pk not in ranked.live]
-    live = ranked.live | (look(unseen, request.filters) if unseen else {})
+    live = ranked.live | look(unseen, request.filters)
     shown = [pk for pk in page if pk in live]
     gone = [pk for pk in page if pk not in live]
     everything = request.sort == "relevance" or not ranked.has_every_word

@@ -1,14 +1,15 @@
 """A text against the index: what belongs to the results, and what comes first."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
 from tantivy import Occur, Query
 
 from catalog.embedding import EmbedderUnavailable
-from catalog.search.dense import EXACT_UP_TO, Live, look, vector_of
+from catalog.search.dense import EXACT_UP_TO, SCANNED, Similarities, look, nearest, vector_of
 from catalog.search.fusion import Fused, fuse
 from catalog.search.lexical import Lexical, Top, code_query, conditions, these, without
 from catalog.search.slots import Dictionary, Parsed, parse
@@ -46,7 +47,7 @@ class Ranked:
     lexical_scale: float
     coverage: dict[int, float]
     """The share of the words that an item of the pool has, where it is not all of them."""
-    live: Live
+    live: frozenset[int]
     codes: frozenset[int]
     """Of the pool, what the text names exactly."""
     every_word: Query
@@ -84,21 +85,25 @@ def less(query: Query, lexical: Lexical, ids: list[int]) -> Query:
 
 
 def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
-    """The best candidates for the text, by words and by meaning. One statement.
+    """The best candidates for the text, by words and by meaning. Two statements, the first of
+    which is answered while the words are looked for.
 
     Raises IndexUnavailable, and DatabaseError.
     """
-    dictionary = Dictionary(opened, base_language(request.language or language))
-    parsed = parse(request.text, dictionary, request.synonyms)
-    lexical = Lexical(opened, dictionary, parsed, conditions(opened, request.filters))
-    every_word = lexical.every_word() if parsed.slots else Query.empty_query()
-    strict = lexical.best(every_word, POOL) if parsed.slots else NOTHING
-    loose = NOTHING
-    if strict.count < ENOUGH and len(parsed.slots) > 1:
-        loose = lexical.best_of_some(POOL)
-    codes = _codes(lexical, request.text)
-    by_words = loose.scores | strict.scores
-    live, fallbacks = _looked_up(request, lexical, {*by_words, *codes})
+    meant, fallbacks = _by_meaning(request, opened)
+    with meant as similar_items:
+        dictionary = Dictionary(opened, base_language(request.language or language))
+        parsed = parse(request.text, dictionary, request.synonyms)
+        lexical = Lexical(opened, dictionary, parsed, conditions(opened, request.filters))
+        every_word = lexical.every_word() if parsed.slots else Query.empty_query()
+        strict = lexical.best(every_word, POOL) if parsed.slots else NOTHING
+        loose = NOTHING
+        if strict.count < ENOUGH and len(parsed.slots) > 1:
+            loose = lexical.best_of_some(POOL)
+        codes = _codes(lexical, request.text)
+        by_words = loose.scores | strict.scores
+        similar = similar_items()
+    live = look({*by_words, *codes, *similar}, request.filters)
     # Where all that have a word are there already, the nearest by meaning have none.
     widest = loose if len(parsed.slots) > 1 else strict
     others = [pk for pk in live if pk not in by_words] if parsed.slots else []
@@ -110,24 +115,24 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
     fusion = fuse(
         {pk: score for pk, score in by_words.items() if pk in live},
         coverage,
-        {pk: similarity for pk, similarity in live.items() if similarity is not None},
+        {pk: similarity for pk, similarity in similar.items() if pk in live},
         words=sum(len(slot.words) for slot in parsed.slots if not slot.optional),
     )
-    exact = sorted(codes & live.keys())
+    exact = sorted(codes & live)
     pool = {pk: fusion.scores.get(pk, NO_SCORE) for pk in (*exact, *fusion.scores)}
-    dropped = frozenset((strict.scores.keys() | loose.scores.keys() | codes) - live.keys())
+    dropped = frozenset((strict.scores.keys() | loose.scores.keys() | codes) - live)
     all_strict = strict.count <= POOL
     # The share is a sum of floats.
     joined = [pk for pk in pool if coverage.get(pk, 0.0) > ALL_OF_THEM]
     return Ranked(
         lexical=lexical,
         pool=pool,
-        live=live,
+        live=frozenset(live),
         lexical_scale=fusion.lexical_scale,
         coverage=coverage,
         codes=frozenset(exact),
         every_word=every_word,
-        strict=frozenset(strict.scores.keys() & live.keys()) if all_strict else None,
+        strict=frozenset(strict.scores.keys() & live) if all_strict else None,
         beyond=0 if all_strict else strict.count - len(strict.scores) - len(joined),
         dropped=dropped,
         rescues=_rescues(strict, loose, parsed.corrected, live) if not exact else (),
@@ -144,27 +149,32 @@ def _codes(lexical: Lexical, text: str) -> set[int]:
     return set(lexical.ids(found, POOL))
 
 
-def _looked_up(
-    request: SearchRequest, lexical: Lexical, ids: set[int]
-) -> tuple[Live, tuple[Fallback, ...]]:
+def _by_meaning(
+    request: SearchRequest, opened: OpenIndex
+) -> tuple[AbstractContextManager[Callable[[], Similarities]], tuple[Fallback, ...]]:
+    """The items nearest to the text, to be waited for."""
     try:
         vector = vector_of(request.text)
     except EmbedderUnavailable:
         logger.exception("Searched without meaning: the model does not answer")
-        return look(ids, request.filters), (Fallback.SEARCH_VECTORS,)
-    among = None
+        return nullcontext(dict), (Fallback.SEARCH_VECTORS,)
+    near, among = NEAR, None
     if request.filters:
-        left = lexical.filtered()
-        if lexical.count(left) <= EXACT_UP_TO:
-            among = lexical.ids(left, EXACT_UP_TO)
-    return look(ids, request.filters, vector=vector, near=NEAR, among=among), ()
+        words = Dictionary(opened, ""), Parsed(())
+        lexical = Lexical(opened, *words, conditions(opened, request.filters))
+        count = opened.counted(request.filters, lexical.filtered())
+        if count <= EXACT_UP_TO:
+            among = lexical.ids(lexical.filtered(), EXACT_UP_TO)
+        else:
+            near = min(NEAR, SCANNED * count // opened.items)
+    return nearest(vector, request.filters, near, among=among), ()
 
 
 def _rescues(
     strict: Top,
     loose: Top,
     corrected: tuple[tuple[str, tuple[str, ...]], ...],
-    live: Live,
+    live: Collection[int],
 ) -> tuple[Rescue, ...]:
     found: list[Rescue] = []
     if corrected and (strict.count or loose.count):

@@ -17,9 +17,9 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Final
@@ -36,6 +36,8 @@ WRITER_BYTES: Final = 64_000_000
 REBUILD_AFTER: Final = timedelta(minutes=10)
 MOST_OPEN: Final = 200
 """Indexes that one process keeps open; the one not used for longest is closed."""
+
+MOST_COUNTS: Final = 5_000
 
 
 class IndexUnavailable(Exception):
@@ -67,6 +69,17 @@ class OpenIndex:
     """Of the items in it."""
     grouped: bool = False
     """Whether any of the items is one of several variants."""
+    counts: dict[Hashable, int] = field(default_factory=dict, compare=False)
+    """How many items a condition leaves, kept as long as this commit serves: `counted`."""
+
+    def counted(self, condition: Hashable, query: Query) -> int:
+        """How many items match the query that the condition comes to."""
+        if condition not in self.counts:
+            if len(self.counts) >= MOST_COUNTS:
+                self.counts.clear()
+            found: int = self.searcher.search(query, 1).count  # type: ignore[attr-defined]  # missing in the stubs
+            self.counts[condition] = found
+        return self.counts[condition]
 
     @property
     def items(self) -> int:

@@ -23,6 +23,9 @@ LONGEST_VALUE: Final = 60
 READ_AT_ONCE: Final = 50_000
 """A larger catalog is not read while a shopper waits: its vocabulary comes from the schedule."""
 
+TOO_LARGE: Final = "too large"
+"""In place of a version: what of such a catalog was never made."""
+
 PARSED_AT_ONCE: Final = 2_000
 """More terms take longer than a shopper should wait; 20,000 take about a second."""
 
@@ -72,27 +75,30 @@ _parsed: dict[Place, tuple[str, Vocabulary]] = {}
 
 
 def tenant_vocabulary() -> Vocabulary:
-    """The current tenant's; empty while a large catalog was never looked at.
+    """The current tenant's; empty while a large catalog was never looked at, and for the first
+    second or two of a process.
 
     Raises DatabaseError while the database is out and nothing was kept.
     """
-    version = settled("search-vocabulary", _version)
+    version = settled("search-vocabulary", _version_or_too_large)
     if version is None:
-        if (estimated_rows(Item) or 0) > READ_AT_ONCE:
-            return Vocabulary()
         refresh_vocabulary()
         version = _version() or ""
+    if version == TOO_LARGE:
+        return Vocabulary()
     place = connection.schema_name, tenant_id()
     known = _parsed.get(place)
     if known is not None and known[0] == version:
         return known[1]
     row = SearchVocabulary.objects.get()
-    if known is None or len(row.terms) <= PARSED_AT_ONCE:
+    if len(row.terms) <= PARSED_AT_ONCE:
         return _parse(place, version, row)
-    # Until it is parsed, the words of a minute ago will do; nobody else starts on it meanwhile.
-    _parsed[place] = version, known[1]
+    # Until it is parsed, the words of a minute ago will do, and none if this process has just
+    # started; nobody else starts on it meanwhile.
+    kept = known[1] if known is not None else Vocabulary()
+    _parsed[place] = version, kept
     threading.Thread(target=_parse, args=(place, version, row), daemon=True).start()
-    return known[1]
+    return kept
 
 
 def vocabulary_is_stale() -> bool:
@@ -127,6 +133,13 @@ def _parse(place: Place, version: str, row: SearchVocabulary) -> Vocabulary:
     vocabulary = Vocabulary(terms, frozenset(row.currencies))
     _parsed[place] = version, vocabulary
     return vocabulary
+
+
+def _version_or_too_large() -> str | None:
+    found = _version()
+    if found is None and (estimated_rows(Item) or 0) > READ_AT_ONCE:
+        return TOO_LARGE
+    return found
 
 
 def _version() -> str | None:
