@@ -27,7 +27,7 @@ FloatArray = npt.NDArray[np.float64]
 KERNEL = Kernel(reach=12, decay=0.5, backward=0.7)
 POOL_DAMPING = 0.5
 POOL_CELLS = 20_000_000
-"""Counts that are kept, of as many partners of each item; but of `PAIRS_KEPT` at least."""
+"""A log with no more pairs keeps all counts; of another, `PAIRS_KEPT` partners of each item."""
 TRIED_KEPT, TRIED_EVENTS = 60, 10
 """Settings are tried with so many neighbors an item, over the latest events of a history."""
 RECENT_SHARE = 0.1
@@ -100,8 +100,9 @@ def fit_log(
     """Choose settings on the last items of a sample of shoppers, and learn from everything.
 
     Pairs are counted once, the sample's held-out events taken off again for the choice. Memory:
-    12 bytes times `POOL_CELLS` or `PAIRS_KEPT` an item, whatever is more, 80 bytes an event, and
-    a block. `repeats`: may an item of the history come again? Any log will do, an empty one too.
+    12 bytes a count kept (`POOL_CELLS`, or `PAIRS_KEPT` an item), twice over while blocks are
+    joined, 80 bytes an event, and a block. `repeats`: may an item of the history come again? Any
+    log will do, an empty one too.
     """
     popular = popularity(sequences)
     recent = _recent_share(sequences, popular)
@@ -150,7 +151,8 @@ def _pools(
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """The counts of the pairs that may become neighbors; and fewer, to try settings with."""
     factor = damped(popular, POOL_DAMPING)
-    keep = max(POOL_CELLS // max(sequences.items, 1), PAIRS_KEPT)
+    every = len(sequences) * 2 * KERNEL.reach <= POOL_CELLS
+    keep = sequences.items if every else PAIRS_KEPT
     blocks = [
         cuts(block, (keep, TRIED_KEPT), by=leading(block, factor))
         for _, block in count_blocks(sequences, KERNEL)
