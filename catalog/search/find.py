@@ -70,7 +70,9 @@ def _find_in_index(request: SearchRequest) -> SearchResults:
         ranked = rank(request, opened, language)
         if not ranked.pool and ranked.strict is not None:
             popular = _browse(replace(request, sort="popular"), opened)
-            results = replace(popular, rescues=(Rescue.POPULAR,) if popular.hits else ())
+            hits = tuple(replace(hit, matches=False) for hit in popular.hits)
+            rescues = (Rescue.POPULAR,) if hits else ()
+            results = replace(popular, hits=hits, matching=0, rescues=rescues)
             return replace(results, fallbacks=ranked.fallbacks, ignored=ranked.parsed.ignored)
         return _of_text(request, ranked)
 
@@ -84,9 +86,11 @@ def _browse(request: SearchRequest, opened: OpenIndex) -> SearchResults:
     live = look(page, request.filters)
     hits = tuple(Hit(pk, 0.0) for pk in page if pk in live)
     found = Found(Query.all_query(), never=[pk for pk in page if pk not in live])
+    total = listing.total - (len(page) - len(hits))
     return SearchResults(
         hits=hits,
-        total=listing.total - (len(page) - len(hits)),
+        total=total,
+        matching=total,
         facets=count_facets(request.facets, found, lexical, request.filters),
     )
 
@@ -107,6 +111,7 @@ def _of_text(request: SearchRequest, ranked: Ranked) -> SearchResults:
     return SearchResults(
         hits=explained(shown, ranked) if request.explain else scored(shown, ranked),
         total=listing.total - len(gone),
+        matching=listing.matching - sum(map(ranked.matches, gone)),
         facets=count_facets(request.facets, found, ranked.lexical, request.filters),
         rescues=ranked.rescues,
         fallbacks=ranked.fallbacks,
@@ -123,7 +128,12 @@ def scored(ids: Sequence[int], ranked: Ranked) -> tuple[Hit, ...]:
         found = lexical.top(lexical.scored(lexical.among(beyond)), len(beyond)).scores
         scores |= {pk: score * ranked.lexical_scale for pk, score in found.items()}
     return tuple(
-        Hit(pk, scores.get(pk, 0.0) + (CODE_SCORE if pk in ranked.codes else 0.0)) for pk in ids
+        Hit(
+            pk,
+            scores.get(pk, 0.0) + (CODE_SCORE if pk in ranked.codes else 0.0),
+            matches=ranked.matches(pk),
+        )
+        for pk in ids
     )
 
 
@@ -145,5 +155,6 @@ def explained(ids: Sequence[int], ranked: Ranked) -> tuple[Hit, ...]:
             mine = [Contribution(Retriever.CODE, "codes", CODE_SCORE), *mine]
         if pk in ranked.pool and ranked.pool[pk].dense:
             mine.append(Contribution(Retriever.DENSE, "vector", ranked.pool[pk].dense))
-        hits.append(Hit(pk, math.fsum(part.amount for part in mine), tuple(mine)))
+        score = math.fsum(part.amount for part in mine)
+        hits.append(Hit(pk, score, tuple(mine), matches=ranked.matches(pk)))
     return tuple(hits)

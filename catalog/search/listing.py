@@ -4,7 +4,7 @@ A list is a row of parts, each with its own order: the pool of a text and then w
 word; what has a price and then what has none; what sells and then the newest.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tantivy import FieldType, Occur, Order, Query
@@ -33,6 +33,8 @@ class Listing:
     parts: tuple[Part, ...]
     total: int
     """What is listed on all pages; each group of variants counts once."""
+    matching: int
+    """Of these, what matches: see `SearchResults.matching`."""
     lexical: Lexical
 
     def page(self, offset: int, limit: int) -> Ids:
@@ -80,7 +82,9 @@ def of_text(request: SearchRequest, ranked: Ranked) -> Listing:
         pool.sort(key=lambda pk: places.get(pk, len(places)))
     else:
         pool = _sorted_live(request.sort, pool)
-    return Listing((_fixed(pool),), _things(pool, lexical.groups(pool)), lexical)
+    groups = lexical.groups(pool)
+    matching = _things(ranked.matching & set(pool), groups)
+    return Listing((_fixed(pool),), _things(pool, groups), matching, lexical)
 
 
 def of_filters(request: SearchRequest, lexical: Lexical) -> Listing:
@@ -104,10 +108,11 @@ def _by_relevance(request: SearchRequest, ranked: Ranked, pool: Ids) -> Listing:
         counted = lexical.count(beyond)
     total = lexical.distinct(beyond) if counted and lexical.opened.grouped else counted
     parts = (_fixed(pool), _by_score(beyond, counted, lexical))
-    return Listing(parts, _things(pool, groups) + total, lexical)
+    matching = _things(ranked.matching & set(pool), groups) + total
+    return Listing(parts, _things(pool, groups) + total, matching, lexical)
 
 
-def _things(ids: Ids, groups: Mapping[int, int]) -> int:
+def _things(ids: Iterable[int], groups: Mapping[int, int]) -> int:
     """How many things the items are, variants of one counted once."""
     return len({groups.get(pk, -pk) for pk in ids})
 
@@ -123,7 +128,7 @@ def _sorted(sort: Sort, lexical: Lexical, query: Query, popular: Sequence[int]) 
     parts = tuple(_ordered(sort, lexical, query, popular))
     grouped = lexical.opened.grouped
     total = lexical.distinct(query) if grouped else sum(part.count for part in parts)
-    return Listing(parts, total, lexical)
+    return Listing(parts, total, total, lexical)
 
 
 def _ordered(sort: Sort, lexical: Lexical, query: Query, popular: Sequence[int]) -> Iterator[Part]:

@@ -50,6 +50,8 @@ class Ranked:
     live: frozenset[int]
     codes: frozenset[int]
     """Of the pool, what the text names exactly."""
+    matching: frozenset[int]
+    """Of the pool, what matches: see `SearchResults.matching`."""
     every_word: Query
     strict: frozenset[int] | None
     """The items with every word, if all of them are in the pool; None where they are too many."""
@@ -60,6 +62,10 @@ class Ranked:
     rescues: tuple[Rescue, ...]
     fallbacks: tuple[Fallback, ...]
     parsed: Parsed
+
+    def matches(self, item: int) -> bool:
+        """Whether a found item matches; beyond the pool all do."""
+        return item in self.matching or item not in self.pool
 
     @property
     def has_every_word(self) -> bool:
@@ -124,6 +130,7 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
     all_strict = strict.count <= POOL
     # The share is a sum of floats.
     joined = [pk for pk in pool if coverage.get(pk, 0.0) > ALL_OF_THEM]
+    matching = pool.keys() & {*strict.scores, *joined, *exact}
     return Ranked(
         lexical=lexical,
         pool=pool,
@@ -131,6 +138,7 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
         lexical_scale=fusion.lexical_scale,
         coverage=coverage,
         codes=frozenset(exact),
+        matching=frozenset(matching or {pk for pk in pool if by_words.get(pk)}),
         every_word=every_word,
         strict=frozenset(strict.scores.keys() & live) if all_strict else None,
         beyond=0 if all_strict else strict.count - len(strict.scores) - len(joined),

@@ -137,6 +137,7 @@ def _listed(
     return SearchResults(
         hits=hits,
         total=total,
+        matching=total,
         facets=tuple(_facet(field, request, matches, values) for field in request.facets)
         if total
         else (),

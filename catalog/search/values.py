@@ -125,6 +125,8 @@ class Hit:
     score: float
     contributions: tuple[Contribution, ...] = ()
     """They add up to the score; empty unless the request asks for them."""
+    matches: bool = True
+    """Whether it counts as matching (`SearchResults.matching`), or is merely like what does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,9 @@ class SearchResults:
     hits: tuple[Hit, ...]
     total: int
     """Everything found, over all pages; variants of one thing count once."""
+    matching: int = 0
+    """Of these, what has every word, or is named by its code; if nothing does, what has some of the
+    words. The others are near: by some of the words, or by meaning alone."""
     facets: tuple[Facet, ...] = ()
     rescues: tuple[Rescue, ...] = ()
     """How the search was widened, because it found nothing as it was asked."""

@@ -68,6 +68,8 @@ class Results:
     query: str
     decision: str
     total: int
+    matching: int
+    """Of the total; the others are like them."""
     personalized: bool
     heading: str
     instead: str
@@ -76,8 +78,15 @@ class Results:
     narrowings: tuple[Narrowing, ...]
     sorts: tuple[Choice, ...]
     tiles: tuple[Tile, ...]
+    near: tuple[Tile, ...]
+    """What follows the last one on the page that matches, where others do."""
     previous_address: str
     next_address: str
+
+    @property
+    def more(self) -> int:
+        """How many are like what matches."""
+        return self.total - self.matching
 
 
 def results_for(request: HttpRequest, visitor: Visitor) -> Results:
@@ -100,10 +109,12 @@ def results_for(request: HttpRequest, visitor: Visitor) -> Results:
     record_results(found)
     record_search(found)
     pages = -(-found.total // TILES_A_PAGE)
+    tiles, until = _tiles(found)
     return Results(
         query=found.query.text,
         decision=str(found.search_id),
         total=found.total,
+        matching=found.matching,
         personalized=found.personalized,
         heading=_heading(found),
         instead=found.did_you_mean or "",
@@ -114,7 +125,8 @@ def results_for(request: HttpRequest, visitor: Visitor) -> Results:
             Choice(label, 0, sort == found.query.sort, _changed(given, sort=sort))
             for label, sort in SORTS.items()
         ),
-        tiles=_tiles(found),
+        tiles=tiles[:until],
+        near=tiles[until:],
         previous_address=_changed(given, page=page - 1) if page > 1 else "",
         next_address=_changed(given, page=page + 1) if page < min(pages, MOST_PAGES) else "",
     )
@@ -221,11 +233,16 @@ def _below(bound: Decimal | None) -> Decimal | None:
     return None if bound is None else bound - Decimal("0.01")
 
 
-def _tiles(found: SearchAnswer) -> tuple[Tile, ...]:
-    ids = [each.item.item_id for each in found.items]
-    items = Item.objects.select_related("offer").in_bulk(ids)
+def _tiles(found: SearchAnswer) -> tuple[tuple[Tile, ...], int]:
+    """The page, and where on it the items end that match; all of it where none does anywhere."""
+    items = Item.objects.select_related("offer").in_bulk([f.item.item_id for f in found.items])
+    shown = [each for each in found.items if each.item.item_id in items]
     decision = str(found.search_id)
-    return tuple(tile_of(items[pk], decision=decision) for pk in ids if pk in items)
+    tiles = tuple(tile_of(items[each.item.item_id], decision=decision) for each in shown)
+    if not found.matching:
+        return tiles, len(tiles)
+    places = [place for place, each in enumerate(shown, start=1) if each.matches]
+    return tiles, max(places, default=0)
 
 
 def _filters(texts: Sequence[str]) -> list[Filter]:

@@ -125,6 +125,7 @@ class FoundItemOutput(BaseModel):
     address: str
     offer: OfferOutput | None
     relevance: float = Field(ge=0, le=1, description="Of the words alone; the best found has 1.")
+    matches: bool = Field(description="Whether it counts in `matching`, or is merely near.")
     actions: list[ActionOutput]
 
 
@@ -141,6 +142,10 @@ class SearchOutput(BaseModel):
     personalized: bool
     fallbacks: list[str]
     total: int
+    matching: int = Field(
+        description="Of the total, what has every word, or if nothing does, some of them; the"
+        " others are near by some of the words, or by meaning."
+    )
     offset: int
     limit: int
     items: list[FoundItemOutput]

@@ -27,6 +27,7 @@ def search_output(answer: SearchAnswer) -> dict[str, Any]:
         "personalized": answer.personalized,
         "fallbacks": list(answer.fallbacks),
         "total": answer.total,
+        "matching": answer.matching,
         "offset": answer.query.offset,
         "limit": answer.query.limit,
         "items": [_item(found, search) for found in answer.items],
@@ -96,6 +97,7 @@ def _item(found: FoundItem, search: str) -> dict[str, Any]:
         "address": item.address,
         "offer": None if item.offer is None else _offer(item.offer),
         "relevance": round(found.relevance, 6),
+        "matches": found.matches,
         "actions": [
             *([{"type": "view", "href": item.address, "method": "GET"}] if item.address else []),
             *(_event(kind, search, item=item.external_id) for kind in ("click", "add_to_cart")),

@@ -82,6 +82,7 @@ class _Search:
             searched_at=self.now,
             searched=self.used.text,
             total=results.total - len(ordered.excluded),
+            matching=results.matching - len(ordered.excluded & ordered.matching),
             items=items,
             facets=results.facets,
             understood=tuple(map(self._stated, self.understanding.constraints)),
@@ -202,7 +203,9 @@ class _Search:
             self._note(Fallback.SEARCH)
             return ()
         return tuple(
-            FoundItem(shown[item], ordered.relevance[item]) for item in item_ids if item in shown
+            FoundItem(shown[item], ordered.relevance[item], item in ordered.matching)
+            for item in item_ids
+            if item in shown
         )
 
     def _stated(self, constraint: Constraint) -> StatedConstraint:

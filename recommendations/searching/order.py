@@ -22,6 +22,7 @@ class Ordered:
         scores = relevances([hit.score for hit in hits])
         self.relevance = dict(zip([hit.item_id for hit in hits], scores, strict=True))
         self.item_ids = list(self.relevance)
+        self.matching = frozenset(hit.item_id for hit in hits if hit.matches)
         self.excluded: frozenset[int] = frozenset()
         self.personalized = False
         self._moved: dict[int, list[Contribution]] = {}

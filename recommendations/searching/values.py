@@ -62,11 +62,16 @@ class FoundItem:
 
     item: ServedItem
     relevance: float
+    matches: bool
+    """Whether it has what was searched for, or is merely like what does."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
     """A page of results, and all that was done to the query on the way.
+
+    Of the `total`, `matching` have every word (if none does: some of the words); the others are
+    near by some of the words, or by meaning.
 
     `searched` is the text that was searched for, `ignored` the words of it that no item has.
     `rescues` are ways by which the search was widened because it found nothing; `corrected` is the
@@ -79,6 +84,7 @@ class SearchAnswer:
     searched_at: datetime
     searched: str
     total: int
+    matching: int
     items: tuple[FoundItem, ...] = ()
     facets: tuple[Facet, ...] = ()
     understood: tuple[StatedConstraint, ...] = ()

@@ -37,7 +37,8 @@ def test_constraints_in_the_words_become_filters_that_are_stated(
         "size:M": "applied",
     }
     answer = response.json()
-    assert answer["total"] == 2
+    assert answer["total"] == answer["matching"] == 2
+    assert all(item["matches"] for item in answer["items"])
     assert answer["searched"] == "jacket"
     words_of = {each["id"]: each["words"] for each in answer["understood"]}
     assert words_of["-color:black"] == "not black"
@@ -239,7 +240,8 @@ def test_rules_with_a_query_hold_for_searches_with_it(
     assert response.json()["fallbacks"] == []
     assert found(response)[:2] == ["tent", "small"]
     assert set(found(response)) == {*plain, "tent"} - {"black", "red"}
-    assert response.json()["total"] == len(plain) - 2
+    assert response.json()["total"] == response.json()["matching"] == len(plain) - 2
+    assert [item["matches"] for item in response.json()["items"]][:2] == [False, True]
     assert "Push small" in ledger_of(response, "small")
     assert "Tents are near" in ledger_of(response, "tent")
     assert "tent" not in found(api.get("/api/v1/search", q="jacket under 100")), "nobody asked it"

@@ -215,3 +215,48 @@ def test_any_text_is_answered(tenant: Tenant) -> None:
     make_item(title="Lamp")
     for text in ('"', "(", "lamp AND", "a" * 5_000, "lamp " * 500, "\x00", "🪔", "title:lamp", "-"):
         search(text, facets=("brand", "price", "attributes.color"))
+
+
+def test_what_has_every_word_is_counted_apart_from_what_is_near(tenant: Tenant) -> None:
+    lamp = make_item(title="Oak desk lamp")
+    named = make_item("DL-77", title="Shade of linen")
+    near = [make_item(title=title) for title in ("Oak desk", "Floor lamp", "Torch")]
+    embed_changed_items(tenant.schema_name)
+    both = search("oak desk lamp")
+    assert (both.total, both.matching) == (5, 1)
+    assert {hit.item_id for hit in both.hits if hit.matches} == {lamp.pk}
+    assert {hit.item_id for hit in both.hits if not hit.matches} >= {item.pk for item in near}
+    some = search("desk torch")
+    assert some.rescues == (Rescue.SOME_WORDS,)
+    assert {hit.item_id for hit in some.hits if hit.matches} == {lamp.pk, near[0].pk, near[2].pk}
+    code = search("dl77")
+    assert (code.hits[0].item_id, code.hits[0].matches, code.matching) == (named.pk, True, 1)
+    for text in ("illuminant", "luminaire"):
+        meant = search(text)
+        assert meant.rescues == (Rescue.MEANING,)
+        assert (meant.total, meant.matching) == (5, 0)
+    everything = search("")
+    assert (everything.total, everything.matching) == (5, 5)
+    by_price = search("oak desk lamp", sort="price")
+    assert (by_price.total, by_price.matching) == (1, 1)
+
+
+def test_a_thing_with_a_variant_that_matches_is_counted_once_as_matching(tenant: Tenant) -> None:
+    for size in ("small", "large"):
+        make_item(title=f"Desk lamp {size}", group_id="desk lamp")
+    make_item(title="Desk", group_id="desk lamp")
+    make_item(title="Floor lamp", group_id="floor lamp")
+    embed_changed_items(tenant.schema_name)
+    results = search("desk lamp")
+    assert (results.total, results.matching) == (2, 1)
+
+
+def test_many_matches_beyond_the_pool_all_count(tenant: Tenant) -> None:
+    for number in range(260):
+        make_item(title=f"Lamp {number}")
+    make_item(title="Torch")
+    embed_changed_items(tenant.schema_name)
+    results = search("lamp", limit=300)
+    assert results.matching == 260
+    assert results.total in {260, 261}
+    assert sum(hit.matches for hit in results.hits) == 260
