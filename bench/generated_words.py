@@ -88,7 +88,8 @@ def made_up(count: int, rng: np.random.Generator) -> list[str]:
 
 
 def power_law(size: int | tuple[int, ...], most: int, rng: np.random.Generator) -> Integers:
-    """Ranks from 0 to `most` - 1, the n-th about as often as 1 / n."""
+    """Ranks from 1 to `most` - 1, the n-th about as often as 1 / n; so the first of a list stays
+    unused, such as the first of the colors."""
     return np.minimum(most ** rng.random(size), most - 1).astype(np.int64)
 
 
