@@ -58,6 +58,12 @@ LIVE: Final = f"""
 """
 
 
+COMPARED: Final = f"""
+    SELECT i.id, -(e.vector <#> %s::halfvec({EMBEDDING_DIMENSIONS}))
+    FROM {FROM_ITEMS} LEFT JOIN catalog_itemembedding e ON e.item_id = i.id AND e.model_version = %s
+    WHERE i.id = ANY(%s::bigint[]) AND {{condition}}
+"""
+
 SOLD: Final = f"SELECT i.id, {PRICE}, i.created_at FROM {FROM_ITEMS} WHERE i.id = ANY(%s)"
 IN_STOCK_OF: Final = f"SELECT i.id FROM {FROM_ITEMS} WHERE i.id = ANY(%s) AND {IS_IN_STOCK}"
 
@@ -118,6 +124,25 @@ def look(ids: Collection[int], filters: Sequence[Filter]) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(LIVE.format(condition=condition), [array_of(ids), *given])
         return {pk for (pk,) in cursor.fetchall()}
+
+
+def look_and_compare(
+    ids: Collection[int], filters: Sequence[Filter], vector: str
+) -> dict[int, float | None]:
+    """As `look`, with the cosine of each to the vector; None for what is not embedded yet.
+
+    Raises DatabaseError.
+    """
+    require_database()
+    if not ids:
+        return {}
+    condition, given = where(filters)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            COMPARED.format(condition=condition),
+            [vector, embedder().version, array_of(ids), *given],
+        )
+        return dict(cursor.fetchall())
 
 
 def prices_and_ages(ids: Collection[int]) -> dict[int, tuple[Decimal | None, datetime]]:

@@ -9,7 +9,15 @@ from typing import Final
 from tantivy import Occur, Query
 
 from catalog.embedding import EmbedderUnavailable
-from catalog.search.dense import EXACT_UP_TO, SCANNED, Similarities, look, nearest, vector_of
+from catalog.search.dense import (
+    EXACT_UP_TO,
+    SCANNED,
+    Similarities,
+    look,
+    look_and_compare,
+    nearest,
+    vector_of,
+)
 from catalog.search.fusion import Fused, fuse
 from catalog.search.lexical import Lexical, Top, code_query, conditions, these, without
 from catalog.search.slots import Dictionary, Parsed, parse
@@ -22,7 +30,7 @@ logger = logging.getLogger(__name__)
 POOL: Final = 200
 """The best by words, which are compared by meaning too; what comes after keeps its order."""
 
-NEAR: Final = 200
+NEAR: Final = 300
 """The nearest by meaning, which join them whatever their words."""
 
 ENOUGH: Final = 200
@@ -109,7 +117,14 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
         codes = _codes(lexical, request.text)
         by_words = loose.scores | strict.scores
         similar = similar_items()
-    live = look({*by_words, *codes, *similar}, request.filters)
+    candidates = {*by_words, *codes, *similar}
+    if similar:
+        # What the words found is compared by meaning like the rest, however far it is.
+        compared = look_and_compare(candidates, request.filters, vector_of(request.text))
+        live = set(compared)
+        similar = {pk: cosine for pk, cosine in compared.items() if cosine is not None}
+    else:
+        live = look(candidates, request.filters)
     # Where all that have a word are there already, the nearest by meaning have none.
     widest = loose if len(parsed.slots) > 1 else strict
     others = [pk for pk in live if pk not in by_words] if parsed.slots else []
