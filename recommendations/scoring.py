@@ -105,7 +105,7 @@ class ScoringParams:
     nobody took yet should be answered by what is like it, not by what sells.
     """
 
-    saturation: float = 0.5
+    saturation: float = 0.75
     recency_half_life_days: float = 360.0
     kind_weights: Mapping[str, float] = field(default_factory=lambda: dict(KIND_WEIGHTS))
     home: Blend = field(default_factory=lambda: Blend(buy_again=0.5, revisit=0.5, session=SESSION))

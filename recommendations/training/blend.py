@@ -9,9 +9,9 @@ from scipy import sparse
 
 from profiles.signals import SECONDS_PER_DAY, SignalKind
 from recommendations.scoring import CONTENT_WINDOW_DAYS, Blend, BlendName
-from recommendations.training.evaluation import Judged
+from recommendations.training.evaluation import DISCOVERY_SHARE, Judged
 from recommendations.training.holdout import Holdout
-from recommendations.training.knobs import BOTH, Lists, knobs, neighbor_recipes
+from recommendations.training.knobs import Knob, Lists, knobs, neighbor_knobs
 from recommendations.training.log import InteractionLog
 from recommendations.training.neighbors import NeighborRecipe, learn_neighbors, with_momentum
 from recommendations.training.pages import cart_parts, carts, item_parts, page_parts, visits
@@ -89,7 +89,7 @@ class Trial:
         had = holdout.had.toarray() > 0
         if name == "discovery":
             del parts["buy_again"]
-            return Parts(parts, holdout.taken_new, ~had)
+            return Parts(parts, holdout.taken_new, ~had, coverage_share=DISCOVERY_SHARE)
         return Parts(parts, holdout.taken.multiply(holdout.had).tocsr(), had)
 
     def page_parts(self, recipe: Recipe, name: BlendName) -> Parts | None:
@@ -191,13 +191,13 @@ def choose_recipe(
     cells = max(params.max_cells // max(len(log.item_ids), 1), 1)
     sample = holdout.sample(min(params.max_shoppers, cells), seed=params.seed)
     trial = Trial(log, sample, params, content=content)
-    ways = neighbor_recipes(start.neighbors)
-    recipe = _best_of(trial, start, [replace(start, neighbors=way) for way in ways], BOTH)
+    recipe = start
+    for knob in neighbor_knobs():
+        recipe = _turned(trial, recipe, knob)
     for _ in range(ROUNDS):
         before = recipe
         for knob in knobs(log.occurring_kinds()):
-            turned = [knob.turn(recipe, value) for value in knob.values]
-            recipe = _best_of(trial, recipe, turned, knob.lists)
+            recipe = _turned(trial, recipe, knob)
         if recipe == before:
             break
     return _with_learned_weights(trial, recipe, params)
@@ -231,14 +231,15 @@ def _parts_of(trial: Trial, recipe: Recipe, name: BlendName) -> Parts | None:
     return trial.parts(recipe, name)
 
 
-def _best_of(trial: Trial, recipe: Recipe, others: list[Recipe], lists: Lists) -> Recipe:
-    """The best of some recipes that differ from `recipe` in these lists, or itself."""
-    held = trial.worth(recipe, lists)
+def _turned(trial: Trial, recipe: Recipe, knob: Knob) -> Recipe:
+    """The recipe with the best value of one setting, which may be the one it has."""
+    held = trial.worth(recipe, knob.lists)
     chosen, best = recipe, MIN_GAIN
-    for other in others:
+    for value in knob.values:
+        other = knob.turn(recipe, value)
         if other == recipe:
             continue
-        gain, error = _gain(held, trial.worth(other, lists))
+        gain, error = _gain(held, trial.worth(other, knob.lists))
         if gain > max(best, error):
             chosen, best = other, gain
     return chosen

@@ -14,6 +14,9 @@ FloatArray = npt.NDArray[np.float64]
 SHOWN = 10
 COVERAGE_SHARE = 0.05
 """What showing more of the catalog counts beside showing the right items, relatively."""
+DISCOVERY_SHARE = 0.2
+"""The same where items are shown that the shopper does not have: finding what nobody would have
+looked for is the point of that list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +73,34 @@ class Judged:
     """How good lists are that a setting is judged by.
 
     `worth` has the mean of recall and nDCG of each list with a truth; `shown` counts the items that
-    are among the first SHOWN of any of them.
+    are among the first SHOWN of any of them, and `coverage_share` says what these are worth.
     """
 
     worth: FloatArray
     shown: int
+    coverage_share: float = COVERAGE_SHARE
 
     def gain_over(self, other: "Judged") -> tuple[float, float]:
         """Relative gain, and the variance of its mean, from the differences list by list.
 
-        Showing more of the catalog is a gain too: a list that one more item in a hundred is seen
-        in may be a twentieth of that less right.
+        Showing more of the catalog is a gain too: where one more item in a hundred is seen, the
+        lists may be `coverage_share` times that less right.
         """
         if not len(self.worth):
             return 0.0, 0.0
         difference = (self.worth - other.worth) / max(float(other.worth.mean()), 1e-6)
         wider = np.log(max(self.shown, 1) / max(other.shown, 1))
-        gain = float(difference.mean()) + COVERAGE_SHARE * float(wider)
+        gain = float(difference.mean()) + self.coverage_share * float(wider)
         return gain, float(difference.var()) / len(difference)
 
 
-def judge(lists: IntArray, truth: sparse.csr_matrix, *, k: int) -> Judged:
+def judge(
+    lists: IntArray, truth: sparse.csr_matrix, *, k: int, coverage_share: float = COVERAGE_SHARE
+) -> Judged:
     """The lists, a row for each row of `truth`, as settings are judged by them."""
     recall, ndcg = shopper_quality(lists, truth, k=k)
     shown = np.unique(lists[np.diff(truth.indptr) > 0][:, :SHOWN])
-    return Judged((recall + ndcg) / 2, len(shown))
+    return Judged((recall + ndcg) / 2, len(shown), coverage_share)
 
 
 def list_quality(lists: IntArray, truth: sparse.csr_matrix, *, k: int) -> ListQuality:

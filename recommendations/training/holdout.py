@@ -9,6 +9,7 @@ from scipy import sparse
 
 from recommendations.scoring import ENGAGED_KINDS
 from recommendations.training.evaluation import (
+    DISCOVERY_SHARE,
     Judged,
     ListQuality,
     judge,
@@ -78,7 +79,8 @@ class Holdout:
         """The same among items new to the shopper."""
         masked = scores.copy()
         masked[self.had.nonzero()] = -np.inf
-        return judge(top_items(masked, k), self.taken_new, k=k)
+        lists = top_items(masked, k)
+        return judge(lists, self.taken_new, k=k, coverage_share=DISCOVERY_SHARE)
 
 
 def hold_out(

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from profiles.signals import SignalKind
 from recommendations.scoring import CONSIDERED_KINDS, KIND_WEIGHTS, OWNED_KINDS, BlendName
-from recommendations.training.neighbors import NeighborRecipe
 from recommendations.training.recipe import Recipe
 
 Lists = tuple[BlendName, ...]
@@ -29,31 +29,29 @@ class Knob:
     turn: Callable[[Recipe, float], Recipe]
 
 
-def neighbor_recipes(start: NeighborRecipe) -> Iterator[NeighborRecipe]:
-    """The ways of learning neighbors that are tried: `start` with one setting turned."""
-    for damping in (0.3, 0.6, 0.8):
-        yield replace(start, damping=damping)
-    for evenness in (0.0, 0.3, 1.0):
-        yield replace(start, evenness=evenness)
-    for half_life_days in (60.0, 120.0, 360.0):
-        yield replace(start, half_life_days=half_life_days)
-    for decay in (0.5, 1.0):
-        yield replace(start, decay=decay)
-    for backward in (0.3, 0.7, 1.0):
-        yield replace(start, backward=backward)
+def neighbor_knobs() -> Iterator[Knob]:
+    """The settings of how neighbors are learned, those that matter most first."""
+    yield Knob(BOTH, (0.0, 0.3, 1.0), partial(_neighbors, "evenness"))
+    yield Knob(BOTH, (0.45, 0.6, 0.75, 0.9), partial(_neighbors, "damping"))
+    yield Knob(BOTH, (1.0, 1.25, 1.5), partial(_neighbors, "sharpness"))
+    yield Knob(BOTH, (60.0, 120.0, 360.0), partial(_neighbors, "half_life_days"))
+    yield Knob(BOTH, (0.5, 1.0), partial(_neighbors, "decay"))
+    yield Knob(BOTH, (0.3, 0.7, 1.0), partial(_neighbors, "backward"))
 
 
 def knobs(kinds: Collection[str]) -> Iterator[Knob]:
     """The settings that can matter where these kinds of event occur."""
     owned, considered = bool(OWNED_KINDS & set(kinds)), bool(CONSIDERED_KINDS & set(kinds))
     yield Knob(BOTH, (3.0, 14.0, 45.0, 120.0, 360.0), _recency)
-    yield Knob(BOTH, (0.25, 0.5, 1.0), _saturation)
+    yield Knob(BOTH, (0.25, 0.5, 0.75, 1.0), _saturation)
     yield Knob(BOTH, (0.0, 0.35, 0.5, 0.7, 0.85), _momentum)
     if owned and considered:
         yield Knob(BOTH, (0.25, 0.5, 1.0, 2.0), _engagement)
+    if SignalKind.RETURN in kinds:
+        yield Knob(BOTH, (-1.0, -0.5, -0.25), _return)
     if owned:
         yield Knob(HOME, OWN_WEIGHTS, partial(_home, "buy_again"))
-        yield Knob((*HOME, *BUY_AGAIN), (0.0, 0.1, 0.25, 0.5), _repeat_power)
+        yield Knob((*HOME, *BUY_AGAIN), (0.0, 0.1, 0.2, 0.35, 0.5), _repeat_power)
         yield Knob(BUY_AGAIN, (0.0, 0.1, 0.2, 0.5, 1.0), partial(_buy_again, "neighbors"))
     if considered:
         yield Knob(HOME, OWN_WEIGHTS, partial(_home, "revisit"))
@@ -62,6 +60,10 @@ def knobs(kinds: Collection[str]) -> Iterator[Knob]:
     yield Knob(DISCOVERY, POPULARITY_WEIGHTS, partial(_discovery, "popularity"))
     yield Knob(HOME, TREND_WEIGHTS, partial(_home, "trend"))
     yield Knob(DISCOVERY, TREND_WEIGHTS, partial(_discovery, "trend"))
+
+
+def _neighbors(setting: str, recipe: Recipe, value: float) -> Recipe:
+    return replace(recipe, neighbors=replace(recipe.neighbors, **{setting: value}))
 
 
 def _recency(recipe: Recipe, days: float) -> Recipe:
@@ -82,10 +84,13 @@ def _repeat_power(recipe: Recipe, power: float) -> Recipe:
 
 def _engagement(recipe: Recipe, factor: float) -> Recipe:
     """Everything short of taking an item counts `factor` times its default."""
-    weights = {
-        kind: weight * factor if kind in CONSIDERED_KINDS else weight
-        for kind, weight in KIND_WEIGHTS.items()
-    }
+    considered = {kind: KIND_WEIGHTS[kind] * factor for kind in CONSIDERED_KINDS}
+    weights = {**recipe.scoring.kind_weights, **considered}
+    return replace(recipe, scoring=replace(recipe.scoring, kind_weights=weights))
+
+
+def _return(recipe: Recipe, weight: float) -> Recipe:
+    weights = {**recipe.scoring.kind_weights, SignalKind.RETURN: weight}
     return replace(recipe, scoring=replace(recipe.scoring, kind_weights=weights))
 
 

@@ -29,15 +29,18 @@ class NeighborRecipe:
     `reach`, `decay` and `backward` are those of the `Kernel`. An event counts half when it is
     `half_life_days` older. A count is divided by the target's popularity (plus the average
     item's) to the power `damping`, and a row by its largest weight to the power `evenness`: at 1
-    every item hands out alike, at 0 as much as was counted.
+    every item hands out alike, at 0 as much as was counted. The weight is then raised to
+    `sharpness`: above 1, what goes with few items in particular is put before what goes a little
+    with all of them, and more of the catalog is shown.
     """
 
     reach: int = 15
-    decay: float = 1.0
+    decay: float = 0.5
     backward: float = 0.7
     half_life_days: float = 60.0
-    damping: float = 0.6
+    damping: float = 0.75
     evenness: float = 0.3
+    sharpness: float = 1.5
 
     @property
     def kernel(self) -> Kernel:
@@ -84,7 +87,9 @@ def learn_neighbors(
 def pool_of(pairs: Pairs, recipe: NeighborRecipe, *, keep: int) -> sparse.csr_matrix:
     """The `keep` strongest neighbors of each row of what was counted."""
     factor = damped(pairs.popularity, recipe.damping, average=pairs.average)
-    return strongest(weigh(pairs.counts, factor, evenness=recipe.evenness), keep)
+    pool = strongest(weigh(pairs.counts, factor, evenness=recipe.evenness), keep)
+    pool.data **= np.float32(recipe.sharpness)
+    return pool
 
 
 def log_sequences(

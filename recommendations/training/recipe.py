@@ -19,7 +19,7 @@ class Recipe:
 
     neighbors: NeighborRecipe = field(default_factory=NeighborRecipe)
     momentum: float = 0.5
-    repeat_power: float = 0.25
+    repeat_power: float = 0.35
     scoring: ScoringParams = field(default_factory=ScoringParams)
 
     def as_json(self) -> dict[str, Any]:

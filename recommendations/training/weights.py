@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from recommendations.scoring import Blend
-from recommendations.training.evaluation import Judged, judge, top_items
+from recommendations.training.evaluation import COVERAGE_SHARE, Judged, judge, top_items
 
 Scores = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
@@ -41,12 +41,14 @@ class Parts:
     """The scores of some lists, taken apart by what a blend weighs.
 
     `generators` maps the name of a weight to lists by items, or to one row that holds for all of
-    them; `truth` is what was taken. What is not `allowed` is never shown.
+    them; `truth` is what was taken. What is not `allowed` is never shown. `coverage_share` is
+    that of what is judged.
     """
 
     generators: Mapping[str, Scores]
     truth: sparse.csr_matrix
     allowed: npt.NDArray[np.bool_] | None = None
+    coverage_share: float = COVERAGE_SHARE
 
     def scores(self, blend: Blend) -> Scores:
         total = np.zeros(self.truth.shape, dtype=np.float32)
@@ -58,7 +60,8 @@ class Parts:
 
     def judge(self, blend: Blend, *, k: int) -> Judged:
         """How good the lists of the best `k` items are."""
-        return judge(top_items(self.scores(blend), k), self.truth, k=k)
+        lists = top_items(self.scores(blend), k)
+        return judge(lists, self.truth, k=k, coverage_share=self.coverage_share)
 
     def rows(self, rows: IntArray) -> "Parts":
         return Parts(
@@ -68,6 +71,7 @@ class Parts:
             },
             self.truth[rows],
             None if self.allowed is None else self.allowed[rows],
+            self.coverage_share,
         )
 
 
