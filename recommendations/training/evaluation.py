@@ -36,14 +36,20 @@ class ListQuality:
 
 def top_items(scores: Scores, k: int) -> IntArray:
     """The columns of the `k` best scores of each row, best first; ties go to the lower column."""
-    k = min(k, scores.shape[1])
-    keys = _falling_keys(scores)
-    if k < scores.shape[1]:
-        best = np.argpartition(keys, k - 1, axis=1)[:, :k]
-    else:
-        best = np.tile(np.arange(k), (scores.shape[0], 1))
-    order = np.argsort(np.take_along_axis(keys, best, axis=1), axis=1)
-    return np.asarray(np.take_along_axis(best, order, axis=1))
+    rows, width = scores.shape
+    k = min(k, width)
+    if not rows or not k:
+        return np.zeros((rows, k), dtype=np.int64)
+    last = np.partition(scores, width - k, axis=1)[:, width - k, None]
+    best = scores >= last
+    clear = best.sum(axis=1) == k  # no tie across the end of the list
+    lists = np.empty((rows, k), dtype=np.int64)
+    lists[clear] = np.nonzero(best[clear])[1].reshape(-1, k)
+    if not clear.all():
+        keys = _falling_keys(scores[~clear])
+        lists[~clear] = np.sort(np.argpartition(keys, k - 1, axis=1)[:, :k], axis=1)
+    order = np.argsort(-np.take_along_axis(scores, lists, axis=1), axis=1, kind="stable")
+    return np.asarray(np.take_along_axis(lists, order, axis=1))
 
 
 def shopper_quality(

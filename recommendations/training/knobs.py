@@ -48,7 +48,7 @@ def knobs(kinds: Collection[str]) -> Iterator[Knob]:
     if owned and considered:
         yield Knob(BOTH, (0.25, 0.5, 1.0, 2.0), _engagement)
     if SignalKind.RETURN in kinds:
-        yield Knob(BOTH, (-1.0, -0.5, -0.25), _return)
+        yield Knob(BOTH, (-1.0, -0.25), _return)
     if owned:
         yield Knob(HOME, OWN_WEIGHTS, partial(_home, "buy_again"))
         yield Knob((*HOME, *BUY_AGAIN), (0.0, 0.1, 0.2, 0.35, 0.5), _repeat_power)
@@ -63,7 +63,8 @@ def knobs(kinds: Collection[str]) -> Iterator[Knob]:
 
 
 def _neighbors(setting: str, recipe: Recipe, value: float) -> Recipe:
-    return replace(recipe, neighbors=replace(recipe.neighbors, **{setting: value}))
+    learned = replace(recipe.neighbors, **{setting: value})  # type: ignore[arg-type]  # reals
+    return replace(recipe, neighbors=learned)
 
 
 def _recency(recipe: Recipe, days: float) -> Recipe:

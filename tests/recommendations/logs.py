@@ -7,7 +7,7 @@ import numpy as np
 from profiles.signals import SECONDS_PER_DAY
 from recommendations.training.log import InteractionLog
 
-KINDS = ("view", "purchase", "search")
+KINDS = ("view", "purchase", "dwell")
 START = 1_700_000_000
 
 

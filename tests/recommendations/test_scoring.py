@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profiles.signals import Signal, fold_event
@@ -90,9 +90,9 @@ def test_a_signal_weighs_the_same_whatever_else_the_shopper_did() -> None:
 
 
 def test_kinds_that_do_not_rank_add_nothing() -> None:
-    searched = Signal(LAMP, "search", strength=3.0, last_at=NOW, count=3)
-    assert signal_weight(searched, now=NOW, params=PARAMS) == 0.0
-    assert ledgers_of([searched]) == ledgers_of([])
+    dwelt = Signal(LAMP, "dwell", strength=3.0, last_at=NOW, count=3)
+    assert signal_weight(dwelt, now=NOW, params=PARAMS) == 0.0
+    assert ledgers_of([dwelt]) == ledgers_of([])
 
 
 def test_the_item_on_the_page_speaks_for_its_neighbors_and_not_for_itself() -> None:
@@ -154,6 +154,7 @@ def test_folding_a_log_at_once_gives_what_folding_event_by_event_gives(
         assert math.isclose(folded.strength[position], signal.strength, rel_tol=1e-9)
 
 
+@settings(deadline=None)  # training, on however busy a machine
 @given(EVENTS, st.sampled_from(["home", "discovery"]))
 def test_offline_scores_are_the_totals_of_the_reference_ledgers(
     events: list[tuple[int, int, int, int]], name: str

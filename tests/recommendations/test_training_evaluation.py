@@ -65,9 +65,9 @@ def test_only_shoppers_known_before_the_split_are_held_out() -> None:
 
 
 def test_without_enough_purchases_every_kind_that_ranks_is_held_out() -> None:
-    events = [(1, 1, 1.0, "view"), (1, 2, 11.0, "view"), (1, 3, 11.0, "search")]
+    events = [(1, 1, 1.0, "view"), (1, 2, 11.0, "view"), (1, 3, 11.0, "dwell")]
     holdout = hold_out(make_log(events), split_at=at_day(10))
-    assert holdout.taken.sum() == 1  # a search ranks nothing
+    assert holdout.taken.sum() == 1  # how long a look took ranks nothing
 
     bought = [(2, item, 11.0, "purchase") for item in range(100)]
     holdout = hold_out(make_log([*events, (2, 1, 1.0, "purchase"), *bought]), split_at=at_day(10))

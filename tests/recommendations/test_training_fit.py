@@ -40,7 +40,7 @@ def parts(ranker: Ranker) -> list[list[float]]:
     [
         [],
         [(1, 1, 5.0, "purchase")],
-        [(1, 1, 5.0, "search")],
+        [(1, 1, 5.0, "dwell")],
         [(shopper, 1, 5.0, "purchase") for shopper in range(10)],
         [(1, item, 5.0, "view") for item in range(10)],
     ],

@@ -138,16 +138,26 @@ def test_older_baskets_count_less_and_a_view_less_than_a_purchase() -> None:
             *[(1, item, 0.0, "purchase") for item in (1, 2)],
             *[(2, item, 89.0, "purchase") for item in (1, 3)],
             *[(3, item, 89.0, "view") for item in (1, 4)],
-            (4, 1, 89.0, "search"),
+            (4, 1, 89.0, "dwell"),
         ]
     )
-    recipe = NeighborRecipe(backward=1.0, damping=0.0, half_life_days=30.0)
+    recipe = NeighborRecipe(backward=1.0, damping=0.0, sharpness=1.0, half_life_days=30.0)
     learned = learn_neighbors(log, recipe, now=NOW, keep=5, seed=1).toarray()
     assert learned[0, 2] > learned[0, 3] > 0
     assert learned[0, 1] == pytest.approx(learned[0, 2] * 2 ** (-89 / 30), rel=1e-5)
     assert learned[0, 3] == pytest.approx(learned[0, 2] * 0.3**2, rel=1e-5)
     sequences = log_sequences(log, half_life_days=30.0, now=NOW, seed=1)
-    assert len(sequences) == len(log) - 1  # a search ranks nothing
+    assert len(sequences) == len(log) - 1  # how long a look took ranks nothing
+
+
+def test_sharpness_raises_weights_to_a_power_and_leaves_their_order() -> None:
+    log = log_of_courses()
+    plain, sharp = (
+        learn_neighbors(log, NeighborRecipe(sharpness=power), now=NOW, keep=40, seed=1)
+        for power in (1.0, 2.0)
+    )
+    assert sharp.indices.tolist() == plain.indices.tolist()
+    np.testing.assert_allclose(sharp.data, plain.data**2, rtol=1e-5)
 
 
 def test_popular_items_are_damped_and_rows_made_even() -> None:

@@ -25,7 +25,7 @@ def test_popularity_counts_each_shopper_once_and_by_the_best_thing_done() -> Non
             (2, 3, 90.0, "view"),
             (2, 3, 91.0, "purchase"),
             (3, 4, 10.0, "purchase"),
-            (3, 5, 99.0, "search"),
+            (3, 5, 99.0, "dwell"),
         ]
     )
     assert takers(log).tolist() == pytest.approx([2.0, 0.3, 1.0, 1.0, 0.0])

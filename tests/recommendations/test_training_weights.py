@@ -9,7 +9,7 @@ from scipy import sparse
 from recommendations.scoring import Blend
 from recommendations.training.baskets import baskets_of
 from recommendations.training.complements import learn_complements
-from recommendations.training.evaluation import COVERAGE_SHARE
+from recommendations.training.evaluation import COVERAGE_SHARE, DISCOVERY_SHARE
 from recommendations.training.weights import Parts, better_blend, learn_blend
 from tests.recommendations.logs import at_day, make_log
 
@@ -79,6 +79,11 @@ def test_a_list_that_shows_more_of_the_catalog_wins_among_equals() -> None:
     wider = replace(judged, shown=judged.shown * 2)
     assert wider.gain_over(judged)[0] == pytest.approx(COVERAGE_SHARE * np.log(2), rel=1e-3)
     assert judged.gain_over(wider)[0] < 0
+    discovery = replace(parts, coverage_share=DISCOVERY_SHARE).judge(HELD, k=10)
+    wider = replace(discovery, shown=discovery.shown * 2)
+    gain, _ = wider.gain_over(discovery)
+    assert gain == pytest.approx(DISCOVERY_SHARE * np.log(2), rel=1e-3)
+    assert DISCOVERY_SHARE > COVERAGE_SHARE
 
 
 def test_complements_are_what_one_order_holds_and_not_what_one_shopper_takes() -> None:
@@ -95,6 +100,32 @@ def test_complements_are_what_one_order_holds_and_not_what_one_shopper_takes() -
     assert dense[2].nonzero()[0].tolist() == [3]
     assert (complements.data > 0).all()
     assert dense.diagonal().sum() == 0
+
+
+def test_an_item_that_is_there_because_of_another_earns_little_of_its_own() -> None:
+    events = []
+    for shopper in range(200):
+        day = float(shopper % 50)
+        # A printer (1) brings the ink (2); half of the time paper (3) comes along with both.
+        basket = (1, 2, 3) if shopper % 2 else (1, 2)
+        events += [(shopper, item, day, "purchase") for item in basket]
+    # Paper is also bought with pens (4), without any printer.
+    events += [(200 + s, item, 5.0, "purchase") for s in range(100) for item in (3, 4)]
+    log = make_log(events)
+    dense = learn_complements(baskets_of(log, seed=7), now=at_day(60), keep=10).toarray()
+    printer, ink, paper = 0, 1, 2
+    assert dense[printer, ink] > 5 * dense[paper, ink] > 0
+    assert dense[paper, 3] > dense[printer, 3] == 0
+
+
+@pytest.mark.parametrize("events", [[], [(1, 1, 5.0, "purchase")]], ids=["nothing", "one item"])
+def test_a_log_without_baskets_has_no_complements(
+    events: list[tuple[int, int, float, str]],
+) -> None:
+    log = make_log(events)
+    complements = learn_complements(baskets_of(log, seed=7), now=at_day(60), keep=10)
+    assert complements.nnz == 0
+    assert complements.shape == (len(log.item_ids), len(log.item_ids))
 
 
 def test_a_basket_ends_with_a_pause_and_is_made_of_the_best_that_a_log_has() -> None:
