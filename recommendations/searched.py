@@ -17,8 +17,8 @@ from recommendations.hints import Hint
 from recommendations.scoring import MINUTES_PER_DAY, SESSION_HALF_LIFE_MINUTES, Blend
 from tenants.settled import settled
 
-COUNTED = 2
-"""Of the searches that are kept, the latest: each may take a statement to find its items."""
+COUNTED = 1
+"""Of the searches that are kept, the latest: to find the items of one may take two statements."""
 
 COUNTED_FOR = timedelta(days=7)
 KEPT = 50
@@ -40,7 +40,7 @@ def searched_for(searches: Sequence[SearchedFor], blend: Blend, now: datetime) -
 
     Like any signal it depends on nothing but itself: what is left of it by its age, and on how well
     an item suits it, beside the best one. Settled; finding the items of a search that is not takes
-    one statement. Raises DatabaseError.
+    two statements at most. Raises DatabaseError.
     """
     sells = (blend.popularity + 2 * blend.trend) / blend.neighbors if blend.neighbors else 0.0
     for search in searches[:COUNTED]:
