@@ -66,4 +66,4 @@ class ApiKeyThrottle(BaseThrottle):
 
     def wait(self) -> float | None:
         """Seconds until the next window begins."""
-        return WINDOW - time.time() % WINDOW + 1
+        return WINDOW - time.time() % WINDOW
