@@ -21,8 +21,9 @@ MAX_SIGNALS = 4_000
 """The oldest signals beyond it are forgotten, and the oldest items that left the cart: no state
 grows without bound. What was dismissed is kept, for it must never be shown again."""
 
-MAX_SEARCHES = 5
-"""Of what was searched for the latest are kept, whatever the order in which events arrive."""
+MAX_SEARCHES = 1
+"""Of what was searched for the latest is kept, whatever the order in which events arrive: slates
+find the items of each that is kept, which takes statements."""
 
 LONGEST_SEARCH = 100
 """In characters; a longer text is no search for an item."""

@@ -17,9 +17,6 @@ from recommendations.hints import Hint
 from recommendations.scoring import MINUTES_PER_DAY, SESSION_HALF_LIFE_MINUTES, Blend
 from tenants.settled import settled
 
-COUNTED = 1
-"""Of the searches that are kept, the latest: to find the items of one may take two statements."""
-
 COUNTED_FOR = timedelta(days=7)
 KEPT = 50
 """Items that one search speaks for."""
@@ -36,14 +33,14 @@ WIDENED = frozenset({Rescue.MEANING, Rescue.POPULAR})
 
 
 def searched_for(searches: Sequence[SearchedFor], blend: Blend, now: datetime) -> Iterator[Hint]:
-    """A hint for each of the latest searches that items of the catalog answer to.
+    """A hint for each of the searches that items of the catalog answer to.
 
     Like any signal it depends on nothing but itself: what is left of it by its age, and on how well
-    an item suits it, beside the best one. Settled; finding the items of a search that is not takes
-    two statements at most. Raises DatabaseError.
+    an item suits it, beside the best one. Settled; finding the items of one that is not takes two
+    statements at most. Raises DatabaseError.
     """
     sells = (blend.popularity + 2 * blend.trend) / blend.neighbors if blend.neighbors else 0.0
-    for search in searches[:COUNTED]:
+    for search in searches:
         seconds = max(now.timestamp() - search.at, 0.0)
         if seconds > COUNTED_FOR.total_seconds():
             continue

@@ -88,7 +88,6 @@ def test_without_a_search_the_score_falls_by_exactly_its_contribution(
     shop: Shop, camper: Shopper
 ) -> None:
     search(camper, "stockpot", ago=timedelta(minutes=7))
-    search(camper, "frying pan or whisk", ago=timedelta(minutes=1))
     everything = [item.pk for item in (*shop.camping, *shop.kitchen)]
     request = request_of(camper)
     before = ledgers_of(request, everything)
