@@ -31,7 +31,7 @@ _lock = threading.Lock()
 
 LOOKED_AT: Final = 400
 """How many items the approximate index keeps in view on its way to the nearest (`hnsw.ef_search`):
-of the nearest 200 of 20,000 it finds 97 in 100; with 60, the default of all connections, 93."""
+of the nearest 200 of 20,000 it finds 97 in 100; with 60, the default of all connections, 95."""
 
 # The index reads the setting when the scan begins, and the sub-query is computed before that; so
 # it holds for this statement, without one of its own.
