@@ -61,7 +61,6 @@ def preferred(preferences: Mapping[str, Any], blend: Blend) -> Iterator[Hint]:
     well to be worth in this `blend`, what is preferred counts for more than that. One query for
     each preference that is not settled.
     """
-    sells = (blend.popularity + 2 * blend.trend) / blend.neighbors if blend.neighbors else 0.0
     stated = [(key, value) for key, value in preferences.items() if value not in {None, ""}]
     for key, value in stated[:MAX_PREFERENCES]:
         said = value if isinstance(value, str) else json.dumps(value)
@@ -72,7 +71,7 @@ def preferred(preferences: Mapping[str, Any], blend: Blend) -> Iterator[Hint]:
                 SignalKind.PREFERENCE,
                 f"{key} {said}",
                 items,
-                sells + np.linspace(STRONG, WEAK, len(items)),
+                blend.selling + np.linspace(STRONG, WEAK, len(items)),
             )
 
 

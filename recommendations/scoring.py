@@ -91,6 +91,11 @@ class Blend:
     history: float = 1.0
     session: float = 0.0
 
+    @property
+    def selling(self) -> float:
+        """As the weight of a neighbor, the most that selling well, and lately, can be worth."""
+        return (self.popularity + 2 * self.trend) / self.neighbors if self.neighbors else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class ScoringParams:

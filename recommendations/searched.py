@@ -39,7 +39,6 @@ def searched_for(searches: Sequence[SearchedFor], blend: Blend, now: datetime) -
     an item suits it, beside the best one. Settled; finding the items of one that is not takes two
     statements at most. Raises DatabaseError.
     """
-    sells = (blend.popularity + 2 * blend.trend) / blend.neighbors if blend.neighbors else 0.0
     for search in searches:
         seconds = max(now.timestamp() - search.at, 0.0)
         if seconds > COUNTED_FOR.total_seconds():
@@ -51,7 +50,7 @@ def searched_for(searches: Sequence[SearchedFor], blend: Blend, now: datetime) -
                 SignalKind.SEARCH,
                 search.text,
                 np.array(items, dtype=np.int64),
-                left_after(seconds) * (sells + VISIT) * np.array(suits, dtype=np.float64),
+                left_after(seconds) * (blend.selling + VISIT) * np.array(suits, dtype=np.float64),
                 at=search.at,
                 event_id=search.event_id,
             )
