@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.utils import timezone
 
 from profiles.consent import (
@@ -31,7 +31,7 @@ from recommendations.context import FoundState
 from recommendations.models import Placement, PreparedSlate
 from recommendations.rules import NO_CIRCUMSTANCES, Circumstances, in_force
 from recommendations.values import OfferView, PlacementSettings, RecommendationRequest, Slate
-from tenants.outage import require_database
+from tenants.outage import DatabaseIsOut, require_database
 from tenants.settled import current_generation
 
 logger = logging.getLogger(__name__)
@@ -134,8 +134,8 @@ def find_ready(page: str, shopper: ShopperRef, *, now: datetime) -> Ready | Foun
             return FoundState(None)
         holds, shown, noted, *state = row
         return Ready(state[0], shown, noted) if holds else FoundState(state_of(state))
-    except DatabaseError:
-        return None  # the live path notes it
+    except DatabaseIsOut:
+        return None  # the live path says so
     except Exception:
         logger.exception("A prepared slate could not be read")
         return None

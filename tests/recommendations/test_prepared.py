@@ -214,3 +214,16 @@ def test_a_fault_in_reading_is_logged_and_costs_no_answer(
     ShopperState.stored.filter(shopper=shopper).update(history=[["not", "a signal"]])
     assert get(api)["items"]
     assert "A prepared slate could not be read" in caplog.text
+
+
+def test_a_statement_that_is_broken_is_logged_like_any_fault(
+    api: ApiClient,
+    shopper: Shopper,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("recommendations.prepared.READ", "SELECT %(nothing)s")
+    answer = get(api)
+    assert answer["items"]
+    assert not was_prepared(answer)
+    assert "A prepared slate could not be read" in caplog.text
