@@ -6,6 +6,7 @@ from typing import NamedTuple
 from django.db import connection
 
 from catalog.models import ItemLink
+from tenants.outage import require_database
 from tenants.settled import settled
 
 
@@ -47,10 +48,11 @@ def find_links(
 
     A link of or to one item of a group speaks for all its variants, so it comes back for the item
     that was asked for, and once for each variant that is listed. One query; none for a shop that
-    has no links.
+    has no links. Raises DatabaseError.
     """
     if not item_ids or not settled("links", ItemLink.objects.exists):
         return []
+    require_database()
     with connection.cursor() as cursor:
         cursor.execute(LINKS, [list(item_ids), [str(kind) for kind in kinds]])
         return [Link._make(row) for row in cursor.fetchall()]

@@ -1,10 +1,11 @@
 """What we know and may use for one request: the shopper, the page, the settings."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import TypeVar
 
 from django.db import DatabaseError, connection
 from django.utils import timezone
@@ -30,6 +31,8 @@ from tenants.errors import DomainError
 from tenants.outage import require_database
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,24 +144,12 @@ def _page(external_ids: Collection[str], fallbacks: list[str]) -> dict[str, int]
     """`_items_on_page`; nothing while the catalog cannot be read."""
     if not external_ids:
         return {}
-    try:
-        require_database()
-        return _items_on_page(external_ids)
-    except DatabaseError:
-        note_fallback(Fallback.PAGE)
-        fallbacks.append(Fallback.PAGE)
-        return {}
+    return _or_without(Fallback.PAGE, fallbacks, lambda: _items_on_page(external_ids), {})
 
 
 def _known(shopper: ShopperRef, fallbacks: list[str]) -> PermittedState | None:
     """`_read_shopper`; nobody while the state cannot be read."""
-    try:
-        require_database()
-        return _read_shopper(shopper)
-    except Exception:  # noqa: BLE001  # a state that is broken is as good as none
-        note_fallback(Fallback.SHOPPER)
-        fallbacks.append(Fallback.SHOPPER)
-        return None
+    return _or_without(Fallback.SHOPPER, fallbacks, lambda: _read_shopper(shopper), None)
 
 
 def _preferred(
@@ -167,13 +158,9 @@ def _preferred(
     """What the shopper prefers, as far as it may rank; nothing while it cannot be read."""
     if not known or not known.preferences or SignalKind.PREFERENCE not in policy.may_rank:
         return ()
-    try:
-        require_database()
-        return tuple(preferred(known.preferences, blend))
-    except DatabaseError:
-        note_fallback(Fallback.SHOPPER)
-        fallbacks.append(Fallback.SHOPPER)
-        return ()
+    return _or_without(
+        Fallback.SHOPPER, fallbacks, lambda: tuple(preferred(known.preferences, blend)), ()
+    )
 
 
 def _searched(
@@ -186,13 +173,9 @@ def _searched(
     """What the shopper searched for, as far as it may rank; nothing while it cannot be found."""
     if not known or not known.searches or SignalKind.SEARCH not in policy.may_rank:
         return ()
-    try:
-        require_database()
-        return tuple(searched_for(known.searches, blend, now))
-    except Exception:  # noqa: BLE001  # a search that fails is no reason to
-        note_fallback(Fallback.SHOPPER)
-        fallbacks.append(Fallback.SHOPPER)
-        return ()
+    return _or_without(
+        Fallback.SHOPPER, fallbacks, lambda: tuple(searched_for(known.searches, blend, now)), ()
+    )
 
 
 def _circumstances(
@@ -201,12 +184,7 @@ def _circumstances(
     """What the circumstances of the request say; nothing while that cannot be read."""
     if SignalKind.CIRCUMSTANCE not in policy.may_rank:
         return ()
-    try:
-        return tuple(hints_of(around, now))
-    except DatabaseError:
-        note_fallback(Fallback.NEIGHBORS)
-        fallbacks.append(Fallback.NEIGHBORS)
-        return ()
+    return _or_without(Fallback.NEIGHBORS, fallbacks, lambda: tuple(hints_of(around, now)), ())
 
 
 def _linked(
@@ -215,12 +193,24 @@ def _linked(
     """What the merchant linked to the page or the cart; nothing while that cannot be read."""
     if not item_ids or SignalKind.LINKED not in policy.may_rank:
         return ()
+    return _or_without(
+        Fallback.PAGE, fallbacks, lambda: tuple(linked_hints(settings.question, item_ids)), ()
+    )
+
+
+def _or_without(layer: Fallback, fallbacks: list[str], read: Callable[[], T], nothing: T) -> T:
+    """What `read` returns; `nothing`, logged, counted and told, where the layer is out or broken.
+
+    Raises DomainError: that is an answer.
+    """
     try:
-        return tuple(linked_hints(settings.question, item_ids))
-    except DatabaseError:
-        note_fallback(Fallback.PAGE)
-        fallbacks.append(Fallback.PAGE)
-        return ()
+        return read()
+    except DomainError:
+        raise
+    except Exception:  # noqa: BLE001  # whatever broke, the slate is made of the rest
+        note_fallback(layer)
+        fallbacks.append(layer)
+        return nothing
 
 
 def _said(hints: Collection[Hint]) -> bool:
@@ -292,6 +282,7 @@ def _page_signal(kind: SignalKind, item_id: int, now: datetime) -> Signal:
 
 def _read_shopper(ref: ShopperRef) -> PermittedState | None:
     """The state of a shopper who grants personalization; None for anyone else. One query."""
+    require_database()
     if ref.known:
         return find_state(Identity.Kind.KNOWN, ref.known, Purpose.PERSONALIZATION)
     return find_state(Identity.Kind.ANONYMOUS, ref.anonymous or "", Purpose.PERSONALIZATION)
@@ -299,6 +290,7 @@ def _read_shopper(ref: ShopperRef) -> PermittedState | None:
 
 def _items_on_page(external_ids: Collection[str]) -> dict[str, int]:
     """Item ids of what the storefront says is on the page or in the cart. Raises `unknown_item`."""
+    require_database()
     with connection.cursor() as cursor:
         # By hand, for the reason of `profiles.consent.READ_STATE`.
         cursor.execute(
