@@ -15,6 +15,7 @@ from django.test.utils import setup_databases, teardown_databases
 from django_tenants.utils import schema_context
 
 from recommendations import outbox
+from recommendations.pipeline import last_resort
 from tenants.closing import close_tenant
 from tenants.connection import connection
 from tenants.keys import mint_key
@@ -146,10 +147,10 @@ def tenants(django_db_setup: None, django_db_blocker: Any) -> TenantPair:
 @pytest.fixture
 def tenant(tenants: TenantPair, db: None) -> Iterator[Tenant]:
     """The test runs inside our tenant's schema, with an empty cache."""
-    cache.clear()
+    _forget()
     with schema_context(tenants.ours.schema_name):
         yield tenants.ours
-    cache.clear()
+    _forget()
 
 
 @pytest.fixture(scope="session")
@@ -169,13 +170,19 @@ def committed_tenants(django_db_setup: None, django_db_blocker: Any) -> Iterator
 def committed(committed_tenants: TenantPair, django_db_blocker: Any) -> Iterator[TenantPair]:
     """Outside of any transaction, in our tenant's schema; every row is deleted afterwards."""
     with django_db_blocker.unblock():
-        cache.clear()
+        _forget()
         with schema_context(committed_tenants.ours.schema_name):
             yield committed_tenants
         for tenant in (committed_tenants.ours, committed_tenants.theirs):
             _empty(tenant.schema_name)
-        cache.clear()
+        _forget()
         connection.close()
+
+
+def _forget() -> None:
+    """What tests before were served, wherever it is kept."""
+    cache.clear()
+    last_resort._remembered.clear()
 
 
 def _empty(schema: str) -> None:

@@ -66,12 +66,6 @@ def titles(body: dict[str, Any]) -> list[str]:
     return [item["title"] for item in body["items"]]
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_remembered() -> None:
-    """Of what tests before were served."""
-    last_resort._remembered.clear()
-
-
 @pytest.fixture
 def shop(api: ApiClient) -> Shop:
     found = planted_shop()
