@@ -1,10 +1,12 @@
-"""Millions of rows out of the database as arrays of integers, by COPY in binary."""
+"""Many rows out of the database and into it, by COPY in binary."""
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 
@@ -37,6 +39,43 @@ def copied_integers(rows: QuerySet[Any, Any], *, columns: int) -> list[IntArray]
                 raise ValueError("The query has a column that is not a bigint.")
             part.append(table[f"value{column}"].astype(np.int64))
     return [np.concatenate(part) for part in parts]
+
+
+def copied_rows(rows: QuerySet[Any, Any], *, types: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query whose columns have these types of PostgreSQL, one at a time."""
+    try:
+        query, params = rows.query.sql_with_params()
+    except EmptyResultSet:  # one of none of the ids, say
+        return
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", params) as copy,
+    ):
+        copy.set_types(list(types))
+        yield from copy.rows()
+
+
+def copy_in(table: str, columns: Mapping[str, str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Add rows to a table. `columns` has the type of each, `bytea` for what is sent as it is:
+    bytes, and an array that was `packed`."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)") as copy,
+    ):
+        copy.set_types(list(columns.values()))
+        for row in rows:
+            copy.write_row(row)
+
+
+def packed(values: npt.NDArray[np.integer] | npt.NDArray[np.floating]) -> bytes:
+    """As an array of PostgreSQL in binary: of integers an `int4[]`, of others a `float4[]`."""
+    of, kind = (23, ">i4") if np.issubdtype(values.dtype, np.integer) else (700, ">f4")
+    elements = np.empty(len(values), dtype=[("size", ">i4"), ("value", kind)])
+    elements["size"], elements["value"] = 4, values
+    if not len(values):
+        return struct.pack(">iii", 0, 0, of)
+    # Dimensions, no nulls, type of the elements (23 int4, 700 float4: pg_type.dat), length, from 1.
+    return struct.pack(">iiiii", 1, 0, of, len(values), 1) + elements.tobytes()
 
 
 def _chunks(rows: QuerySet[Any, Any]) -> Iterator[bytes]:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import transaction
 from scipy import sparse
 
 from profiles.consent import permitted_events
 from profiles.models import Purpose
-from recommendations.models import ItemNeighbors, ItemPairs, RankerVersion
+from recommendations.models import ItemNeighbors, RankerVersion
+from recommendations.neighbor_rows import delete_rows, write_neighbors
 from recommendations.pair_counts import (
     CountedItems,
     FloatArray,
@@ -181,8 +182,8 @@ def _store(
     of = {"ranker": version, "item__in": touched.tolist()}
     repeat = dict(ItemNeighbors.objects.filter(**of).values_list("item_id", "repeat"))
     place = np.searchsorted(known.ids, touched)
-    ItemPairs.objects.filter(**of).delete()
-    ItemNeighbors.objects.filter(**of).delete()
+    delete_rows("recommendations_itempairs", version, touched)
+    delete_rows("recommendations_itemneighbors", version, touched)
     write_rows(
         version,
         (
@@ -197,24 +198,18 @@ def _store(
             for row, item in enumerate(touched.tolist())
         ),
     )
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            "COPY recommendations_itemneighbors"
-            " (ranker_id, item_id, neighbor_ids, weights, repeat) FROM STDIN"
-        ) as copy,
-    ):
-        for row, item in enumerate(touched.tolist()):
-            others, weights = _of_row(neighbors, row)
-            copy.write_row(
-                (
-                    version.pk,
-                    item,
-                    known.ids[others].tolist(),
-                    [float(weight) for weight in weights],
-                    repeat.get(item, 1.0),
-                )
+    write_neighbors(
+        version,
+        (
+            (
+                item,
+                known.ids[_of_row(neighbors, row)[0]],
+                _of_row(neighbors, row)[1],
+                repeat.get(item, 1.0),
             )
+            for row, item in enumerate(touched.tolist())
+        ),
+    )
 
 
 def _of_row(matrix: sparse.csr_matrix, row: int) -> tuple[IntArray, FloatArray]:

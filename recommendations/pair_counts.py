@@ -5,15 +5,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from django.db import connection
 from scipy import sparse
 
+from recommendations.copying import copied_rows, copy_in
 from recommendations.models import ItemPairs, RankerVersion
+from recommendations.neighbor_rows import drop_rows_of_no_item
 from recommendations.training.log import IntArray
 from recommendations.training.ranker import Ranker
 
 FloatArray = npt.NDArray[np.float64]
 IDS, COUNTS = np.dtype("<i4"), np.dtype("<f8")
+COLUMNS = {
+    "ranker_id": "int8",
+    "item_id": "int8",
+    "others": "bytea",
+    "counts": "bytea",
+    "popularity": "float8",
+    "momentum": "float8",
+    "frozen": "bool",
+}
 
 Row = tuple[int, IntArray, FloatArray, float, float, bool]
 """Item id, ids of the others, counts, popularity, momentum, frozen."""
@@ -76,11 +86,12 @@ def read_counts(version: RankerVersion, items: IntArray, index: IntArray) -> spa
 
     `index` is the rising ids of all items that occur.
     """
+    rows = ItemPairs.objects.filter(ranker=version, item__in=items.tolist())
     stored = {
         item: (others, counts)
-        for item, others, counts in ItemPairs.objects.filter(
-            ranker=version, item__in=items.tolist()
-        ).values_list("item_id", "others", "counts")
+        for item, others, counts in copied_rows(
+            rows.values_list("item_id", "others", "counts"), types=("int8", "bytea", "bytea")
+        )
     }
     nothing = (b"", b"")
     parts = [stored.get(item, nothing) for item in items.tolist()]
@@ -99,21 +110,8 @@ def read_counts(version: RankerVersion, items: IntArray, index: IntArray) -> spa
 
 def write_rows(version: RankerVersion, rows: Iterable[Row]) -> None:
     """Add rows, by COPY. Rows of items that were deleted meanwhile are dropped again."""
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            "COPY recommendations_itempairs"
-            " (ranker_id, item_id, others, counts, popularity, momentum, frozen) FROM STDIN"
-        ) as copy,
-    ):
-        for row in _sent(version, rows):
-            copy.write_row(row)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM recommendations_itempairs p WHERE ranker_id = %s"
-            " AND NOT EXISTS (SELECT 1 FROM catalog_item i WHERE i.id = p.item_id)",
-            [version.pk],
-        )
+    copy_in("recommendations_itempairs", COLUMNS, _sent(version, rows))
+    drop_rows_of_no_item("recommendations_itempairs", version)
 
 
 def _sent(version: RankerVersion, rows: Iterable[Row]) -> Iterator[tuple[object, ...]]:

@@ -22,6 +22,7 @@ from recommendations.models import (
     ItemPairs,
     RankerVersion,
 )
+from recommendations.neighbor_rows import write_complements, write_neighbors
 from recommendations.pair_counts import start_counting
 from recommendations.promotion import promote
 from recommendations.training.blend import Vectors
@@ -239,56 +240,24 @@ def _metrics(quality: Quality) -> dict[str, float]:
 
 
 def _store_neighbors(version: RankerVersion, ranker: Ranker) -> None:
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            "COPY recommendations_itemneighbors"
-            " (ranker_id, item_id, neighbor_ids, weights, repeat) FROM STDIN"
-        ) as copy,
-    ):
-        for item, learned in ranker.rows():
-            copy.write_row(
-                (
-                    version.pk,
-                    item,
-                    learned.items.tolist(),
-                    [float(weight) for weight in learned.weights],
-                    learned.repeat,
-                )
-            )
-    with connection.cursor() as cursor:
-        # Items deleted while training ran: their rows would break the foreign key at commit.
-        cursor.execute(
-            "DELETE FROM recommendations_itemneighbors n WHERE ranker_id = %s"
-            " AND NOT EXISTS (SELECT 1 FROM catalog_item i WHERE i.id = n.item_id)",
-            [version.pk],
-        )
+    write_neighbors(
+        version,
+        ((item, of.items, of.weights, of.repeat) for item, of in ranker.rows()),
+    )
 
 
 def _store_complements(
     version: RankerVersion, item_ids: IntArray, complements: sparse.csr_matrix
 ) -> None:
     bounds = complements.indptr
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            "COPY recommendations_itemcomplements"
-            " (ranker_id, item_id, neighbor_ids, weights) FROM STDIN"
-        ) as copy,
-    ):
-        for index in np.flatnonzero(np.diff(bounds)).tolist():
-            row = slice(bounds[index], bounds[index + 1])
-            others = item_ids[complements.indices[row]].tolist()
-            copy.write_row(
-                (version.pk, int(item_ids[index]), others, complements.data[row].tolist())
-            )
-    with connection.cursor() as cursor:
-        # As above.
-        cursor.execute(
-            "DELETE FROM recommendations_itemcomplements n WHERE ranker_id = %s"
-            " AND NOT EXISTS (SELECT 1 FROM catalog_item i WHERE i.id = n.item_id)",
-            [version.pk],
-        )
+    rows = (
+        (int(item_ids[index]), slice(bounds[index], bounds[index + 1]))
+        for index in np.flatnonzero(np.diff(bounds)).tolist()
+    )
+    write_complements(
+        version,
+        ((item, item_ids[complements.indices[row]], complements.data[row]) for item, row in rows),
+    )
 
 
 def _forget_old_versions() -> None:
