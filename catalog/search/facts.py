@@ -11,9 +11,17 @@ CODE_ATTRIBUTES: Final = frozenset(
 )
 """Attributes that name one thing exactly. Compared without case, spaces, `-` and `_`."""
 
+KIND_ATTRIBUTES: Final = frozenset(
+    {"type", "kind", "devicetype", "itemtype", "producttype", "productgroup", "productcategory"}
+    | {"art", "artikelart", "produktart", "produktgruppe", "produkttyp", "warengruppe"}
+    | {"typedarticle", "typedeproduit", "tipo", "tipodeproducto", "tipodeartículo"}
+)
+"""Attributes that say what a thing is, as a category does, in the languages of the lexicon."""
+
 PATH_SEPARATOR: Final = " > "
 
 _NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,10})?")
+_NOT_IN_NAME = re.compile(r"[\W_]+")
 _NOT_IN_CODE = re.compile(r"[^0-9a-z]+")
 
 
@@ -49,6 +57,18 @@ def codes_of(external_id: str, attributes: Mapping[str, Any]) -> set[str]:
 def names_a_code(attribute: str) -> bool:
     """Whether the values of an attribute of this name are codes, as those of `GTIN-13` are."""
     return _NOT_IN_CODE.sub("", attribute.casefold()) in CODE_ATTRIBUTES
+
+
+def kinds_of(category_path: Sequence[str], attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the item is, rather than what it has or what it is for: its categories, and its type
+    where the catalog says that in an attribute."""
+    types = (attributes[name] for name in attributes if names_a_kind(name))
+    return (*category_path, *(text for value in types for text in texts_of(value)))
+
+
+def names_a_kind(attribute: str) -> bool:
+    """Whether the values of an attribute of this name say what a thing is: `Product type`."""
+    return _NOT_IN_NAME.sub("", attribute.casefold()) in KIND_ATTRIBUTES
 
 
 def as_code(text: str) -> str:

@@ -6,7 +6,8 @@ from typing import Final
 
 ONE_WORD: Final = 0.9
 SEVERAL_WORDS: Final = 0.55
-"""What words count beside meaning: one word says less of what is meant than it says exactly."""
+"""What words count beside meaning: one word says less of what is meant than it says exactly, unless
+the catalog has several for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ def fuse(
     A lexical score counts by the share of the words that the item has (`coverage`, 1 if it is not
     said), relative to the best one; if even the best has only some of the words, all count less.
     A similarity counts by where it lies between the least and the greatest of those given, for
-    models differ in what they call near. `words` is how many there are to find.
+    models differ in what they call near. `words` is how many may be found: those of the text, or
+    more where others may stand for them.
     """
     covered = {item: score * coverage.get(item, 1.0) for item, score in lexical.items()}
     best = max(covered, key=lambda item: (covered[item], -item), default=None)

@@ -19,10 +19,11 @@ FIELD_WEIGHTS: Final = {
     "prose": 1.0,
     "attributes": 0.5,
     "title": 0.7,
-    "category": 0.2,
+    "category": 2.5,
 }
-"""What a field's BM25 counts. `text` is everything the item says, `prose` all but attributes; what
-the title says is in three of the fields, and so counts most."""
+"""What a field's BM25 counts. `text` is everything the item says, `prose` all but attributes. What
+the title says is in three of the fields; `category` is what the item is (`facts.kinds_of`), which
+counts about as much: who types `laptop` wants one, rather than a lock that is for laptops."""
 
 MOST_PRICE: Final = 2**62
 

@@ -1,7 +1,7 @@
 """A text against the index: what belongs to the results, and what comes first."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
@@ -22,7 +22,7 @@ from catalog.search.fusion import Fused, fuse
 from catalog.search.lexical import Lexical, Top, code_query, conditions, these, without
 from catalog.search.slots import Dictionary, Parsed, parse
 from catalog.search.storage import OpenIndex
-from catalog.search.values import Fallback, Rescue, SearchRequest
+from catalog.search.values import Fallback, Filter, Rescue, SearchRequest
 from catalog.search.words import base_language
 
 logger = logging.getLogger(__name__)
@@ -104,10 +104,11 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
 
     Raises IndexUnavailable, and DatabaseError.
     """
-    meant, fallbacks = _by_meaning(request, opened)
+    dictionary = Dictionary(opened, base_language(request.language or language))
+    parsed = parse(request.text, dictionary, request.synonyms)
+    text = parsed.written or request.text
+    meant, fallbacks = _by_meaning(text, request.filters, opened)
     with meant as similar_items:
-        dictionary = Dictionary(opened, base_language(request.language or language))
-        parsed = parse(request.text, dictionary, request.synonyms)
         lexical = Lexical(opened, dictionary, parsed, conditions(opened, request.filters))
         every_word = lexical.every_word() if parsed.slots else Query.empty_query()
         strict = lexical.best(every_word, POOL) if parsed.slots else NOTHING
@@ -120,7 +121,7 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
     candidates = {*by_words, *codes, *similar}
     if similar:
         # What the words found is compared by meaning like the rest, however far it is.
-        compared = look_and_compare(candidates, request.filters, vector_of(request.text))
+        compared = look_and_compare(candidates, request.filters, vector_of(text))
         live = set(compared)
         similar = {pk: cosine for pk, cosine in compared.items() if cosine is not None}
     else:
@@ -137,7 +138,11 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
         {pk: score for pk, score in by_words.items() if pk in live},
         coverage,
         {pk: similarity for pk, similarity in similar.items() if pk in live},
-        words=sum(len(slot.words) for slot in parsed.slots if not slot.optional),
+        words=sum(
+            max(len(slot.words), len(slot.alternatives))
+            for slot in parsed.slots
+            if not slot.optional
+        ),
     )
     exact = sorted(codes & live)
     pool = {pk: fusion.scores.get(pk, NO_SCORE) for pk in (*exact, *fusion.scores)}
@@ -173,24 +178,24 @@ def _codes(lexical: Lexical, text: str) -> set[int]:
 
 
 def _by_meaning(
-    request: SearchRequest, opened: OpenIndex
+    text: str, filters: Sequence[Filter], opened: OpenIndex
 ) -> tuple[AbstractContextManager[Callable[[], Similarities]], tuple[Fallback, ...]]:
     """The items nearest to the text, to be waited for."""
     try:
-        vector = vector_of(request.text)
+        vector = vector_of(text)
     except EmbedderUnavailable:
         logger.exception("Searched without meaning: the model does not answer")
         return nullcontext(dict), (Fallback.SEARCH_VECTORS,)
     near, among = NEAR, None
-    if request.filters:
+    if filters:
         words = Dictionary(opened, ""), Parsed(())
-        lexical = Lexical(opened, *words, conditions(opened, request.filters))
-        count = opened.counted(request.filters, lexical.filtered())
+        lexical = Lexical(opened, *words, conditions(opened, filters))
+        count = opened.counted(filters, lexical.filtered())
         if count <= EXACT_UP_TO:
             among = lexical.ids(lexical.filtered(), EXACT_UP_TO)
         else:
             near = min(NEAR, SCANNED * count // opened.items)
-    return nearest(vector, request.filters, near, among=among), ()
+    return nearest(vector, filters, near, among=among), ()
 
 
 def _rescues(

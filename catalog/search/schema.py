@@ -10,15 +10,23 @@ from typing import Any, Final
 
 from tantivy import Document, Index, Schema, SchemaBuilder, TextAnalyzerBuilder, Tokenizer
 
-from catalog.search.facts import category_names, codes_of, names_a_code, numbers_of, texts_of
+from catalog.search.facts import (
+    category_names,
+    codes_of,
+    kinds_of,
+    names_a_code,
+    numbers_of,
+    texts_of,
+)
 from catalog.search.words import base_language, indexed, words_of
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Raised with every change of what is written below: an index of another format is built anew."""
 
 STEMMED: Final = ("title", "brand", "category", "attributes", "prose", "text")
-"""Searched by stems. `attributes` has their values, `prose` everything but them, and `text` is all
-of it with the names of the attributes: what a plain BM25 would search."""
+"""Searched by stems. `category` has what the item is, `attributes` their values, `prose` everything
+but them, and `text` is all of it with the names of the attributes: what a plain BM25 would
+search."""
 
 PRICE_UNIT: Final = Decimal(10_000)
 NO_PRICE: Final = -1
@@ -89,9 +97,10 @@ def document(row: Row, default_language: str) -> Document:
         indexed(part, language) for part in (row.title, row.brand, row.description)
     )
     category = indexed(category_words, language)
+    kinds = indexed("\n".join(kinds_of(row.category_path, row.attributes)), language)
     named, values = (indexed(part, language) for part in _attribute_words(row.attributes))
     prose = " ".join(part for part in (title, brand, category, description) if part)
-    stemmed = (title, brand, category, values, prose, f"{prose} {named}")
+    stemmed = (title, brand, kinds, values, prose, f"{prose} {named}")
     made = Document()
     made.add_unsigned("item", row.item_id)
     made.add_unsigned("group", group_number(row.group_id))

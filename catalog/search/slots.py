@@ -63,6 +63,9 @@ class Parsed:
     slots: tuple[Slot, ...]
     corrected: tuple[tuple[str, tuple[str, ...]], ...] = ()
     ignored: tuple[str, ...] = ()
+    written: str = ""
+    """The text as the catalog would write it, with what was corrected or joined; empty where that
+    is the text itself."""
 
 
 class Dictionary:
@@ -129,11 +132,13 @@ def parse(
     slots: list[Slot] = []
     corrected: list[tuple[str, tuple[str, ...]]] = []
     ignored: list[str] = []
+    written: list[str] = []
     place = 0
     while place < len(words):
         phrase = _longest_phrase(words, place, phrases)
         if phrase:
             slots.append(_of_phrase(phrase, phrases[phrase], dictionary))
+            written += phrase
             place += len(phrase)
             continue
         word = words[place]
@@ -141,9 +146,11 @@ def parse(
         following = words[place] if place < len(words) else ""
         if joined := _joined(word, following, dictionary):
             slots.append(joined)
+            written += _commonest(joined, dictionary)
             place += 1
             continue
         slot, correction = _of_word(word, dictionary)
+        written.append(correction[0] if correction else word)
         if correction:
             corrected.append((word, correction))
         if slot is None:
@@ -152,7 +159,8 @@ def parse(
             slots.append(slot)
     if slots and all(slot.optional for slot in slots):
         slots = [Slot(slot.words, slot.alternatives) for slot in slots]
-    return Parsed(tuple(slots), tuple(corrected), tuple(ignored))
+    as_written = " ".join(written) if written != words else ""
+    return Parsed(tuple(slots), tuple(corrected), tuple(ignored), as_written)
 
 
 def _longest_phrase(
@@ -183,15 +191,28 @@ def _of_phrase(phrase: tuple[str, ...], others: Sequence[str], dictionary: Dicti
 
 
 def _joined(word: str, following: str, dictionary: Dictionary) -> Slot | None:
-    """`head set` also is `headset`, where items call it so."""
+    """`head set` also is `headset`, where items call it so.
+
+    Both ways of writing count as much as the commoner one: else an item with a `head` and a `set`
+    somewhere would come before every `headset`.
+    """
     if not following or len(word) + len(following) < SHORTEST_MISSPELLED:
         return None
-    if not dictionary.items_with(word + following):
+    apart, together = (word, following), (word + following,)
+    rarity = dictionary.rarity(together)
+    if not rarity:
         return None
-    return Slot(
-        (word, following),
-        (Alternative((word, following)), Alternative((word + following,), JOINED_WEIGHT)),
-    )
+    rarity_apart = dictionary.rarity(apart)
+    least = min(rarity, rarity_apart or rarity)
+    ways = [Alternative(together, JOINED_WEIGHT * least / rarity)]
+    if rarity_apart:
+        ways.insert(0, Alternative(apart, least / rarity_apart))
+    return Slot(apart, tuple(ways))
+
+
+def _commonest(slot: Slot, dictionary: Dictionary) -> tuple[str, ...]:
+    """The words of the alternative that the catalog uses most."""
+    return min(slot.alternatives, key=lambda each: dictionary.rarity(each.words)).words
 
 
 def _of_word(word: str, dictionary: Dictionary) -> tuple[Slot | None, tuple[str, ...]]:

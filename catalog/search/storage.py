@@ -117,14 +117,14 @@ def reading_errors() -> Iterator[None]:
 def open_index() -> OpenIndex:
     """The current tenant's index as of its last commit. Raises IndexUnavailable."""
     place = folder(connection.schema_name)
-    served = _current_or_none(place)
-    try:
-        return _open(place)
-    except IndexUnavailable:
-        # Another generation may have taken over meanwhile, and this one's files may be gone.
-        if _current_or_none(place) == served:
-            raise
-        return _open(place)
+    while True:
+        served = _current_or_none(place)
+        try:
+            return _open(place)
+        except IndexUnavailable:
+            # Another generation may have taken over meanwhile, and this one's files may be gone.
+            if _current_or_none(place) == served:
+                raise
 
 
 def _open(place: Path) -> OpenIndex:

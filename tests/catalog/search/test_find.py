@@ -9,6 +9,7 @@ from catalog.search.indexing import update_index
 from catalog.search.values import Filter, Rescue, SearchRequest, SearchResults, Sort
 from catalog.tasks import embed_changed_items
 from tenants.models import Tenant
+from tenants.tasks import current_schema
 from tests.make import make_item
 
 pytestmark = pytest.mark.usefixtures("index_dir")
@@ -107,6 +108,51 @@ def test_words_run_together_or_torn_apart_are_found(tenant: Tenant) -> None:
     bag = make_item(title="Leather laptop bag")
     assert found("head set")[0] == headset.pk
     assert found("laptopbag")[0] == bag.pk
+
+
+def test_what_is_torn_apart_counts_no_more_than_what_is_written_as_one(tenant: Tenant) -> None:
+    headsets = {make_item(title=f"Wireless headset {number}").pk for number in range(20)}
+    parts = make_item(title="Doll with a head of hair to be styled, brushes and combs, in a set")
+    for number in range(20):
+        make_item(title=f"Table set {number}")
+    results = search("head set", limit=30)
+    assert {hit.item_id for hit in results.hits if hit.matches} == {*headsets, parts.pk}
+    first, *_ = results.hits
+    assert first.item_id in headsets
+
+
+def test_a_misspelled_text_means_what_the_text_it_is_taken_for_means(tenant: Tenant) -> None:
+    for title in ("Keyboard with keys", "Keyboard stand", "Mouse", "Piano", "Grill"):
+        make_item(title=title)
+    embed_changed_items(current_schema())
+
+    def meant(text: str) -> dict[int, float]:
+        return {
+            hit.item_id: round(part.amount, 6)
+            for hit in search(text).hits
+            for part in hit.contributions
+            if part.retriever == "dense"
+        }
+
+    right = meant("keyboard keys")
+    assert len(right) > 2
+    assert meant("keybord keys") == right
+    assert meant("key board keys") == right
+    assert meant("piano keys") != right
+
+
+@pytest.mark.parametrize("name", ["Product type", "produkttyp", "tipo"])
+def test_what_a_thing_is_comes_before_what_is_for_it(tenant: Tenant, name: str) -> None:
+    lock = make_item(title="Laptop lock", attributes={name: "Lock"})
+    laptop = make_item(title="EliteBook 2530", attributes={name: "Laptop"})
+    filed = make_item(title="EliteBook 2540", category_path=("Computers", "Laptop"))
+    for number in range(20):
+        make_item(title=f"Mouse {number}", attributes={name: "Mouse"})
+    assert found("laptop")[2] == lock.pk
+    assert set(found("laptop")[:2]) == {laptop.pk, filed.pk}
+    laptop.attributes = {"made for": "Laptop"}
+    laptop.save()
+    assert found("laptop")[:3] == [filed.pk, lock.pk, laptop.pk]
 
 
 def test_what_a_code_names_comes_first_whatever_the_words_say(tenant: Tenant) -> None:
