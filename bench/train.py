@@ -6,14 +6,16 @@ CPU seconds (the median of several turns where a turn is short) and peak memory 
 
 - `fit` against `bm25`: from arrays to neighbors on both sides. The fit sorts, counts, chooses its
   settings and weighs; the BM25 of `implicit` makes its matrix and keeps 20 neighbors an item.
-- `update` against `fit`, both in memory: 1,000 new events of 200 shoppers counted in, several
-  times in turn, and then the neighbors compared with those of counting everything again. What it
-  takes to weigh every touched row at once is told too; a slate asks for fifty of them at most.
+- `update` against `fit`, both in memory: 1,000 new events of 200 shoppers to neighbors that are
+  weighed, several times in turn, by the very steps that the shop's own update takes. Then they are
+  compared with those of counting everything again under what the fit froze, row for row; and with
+  those of a fit anew, which freezes popularity, momentum and settings as they are then: what
+  share of each row's twenty strongest is the same. `start_cpu_s`, once a fit, finds the strongest.
 - `product`, at the smallest size: `train` and `update_neighbors` as the schedule runs them, from
-  and to the database, its own CPU seconds included. An update writes the touched rows.
+  and to the database, its own CPU seconds included.
 
-Memory of a fit: 80 bytes an event, 12 bytes for each count kept (20 million, or 1,000 an item
-where that is more) twice over while blocks are joined, and a block of 150 MB.
+Memory of a fit: 80 bytes an event, 12 bytes for each pair kept (100 million at most), and a block
+of 150 MB.
 """
 
 import argparse
@@ -36,9 +38,10 @@ from scipy import sparse
 
 from bench import environment
 from recommendations.training.counting import count_blocks
+from recommendations.training.growing import GrowingPairs
+from recommendations.training.increments import sequence_change, touched_rows
 from recommendations.training.log_model import KERNEL, LogModel, fit_log
-from recommendations.training.log_updates import GrowingNeighbors
-from recommendations.training.neighbors import cut, leading, weigh
+from recommendations.training.neighbors import cut, evened, leads_of
 from recommendations.training.sequences import Sequences, in_order
 
 IntArray = npt.NDArray[np.int64]
@@ -55,6 +58,7 @@ VISITORS = NEW_EVENTS // SESSION_EVENTS
 UPDATES = 5
 MOST_COMPARED = 5_000
 """Items whose neighbors are counted again; the first ones, which sell best."""
+TOP = 20
 EVENTS_A_SHOPPER = 20
 TASTES = 50
 SEED = 7
@@ -168,7 +172,9 @@ def update(name: str) -> dict[str, Any]:
     random = np.random.default_rng(11)
     whole = _ordered((shopper, item, at, shoppers, items))
     model = fit_log(whole)
-    growing = GrowingNeighbors(model, keep=KEEP)
+    cpu = time.process_time()
+    growing = GrowingPairs(model.counts, model.factor, keep=KEEP)
+    start = time.process_time() - cpu
     # Other shoppers in each turn, so that each turn's histories are those of the log.
     visitors = random.choice(np.unique(shopper), UPDATES * VISITORS, replace=False)
     later = int(at.max()) + 1
@@ -190,35 +196,36 @@ def update(name: str) -> dict[str, Any]:
             # Events of one moment are ordered by who took what, under the numbers of the log.
             names=(who, np.arange(items)),
         )
-        touched = growing.update(histories, now)
+        change, _ = sequence_change(histories, now, KERNEL)
+        changed = growing.add(change)
+        evened(growing.strongest(changed), model.settings.evenness)
         turns.append(time.process_time() - cpu)
-    cpu = time.process_time()
-    growing.neighbors(touched)
-    weighing = time.process_time() - cpu
     del whole
     columns = [np.concatenate(column) for column in zip((shopper, item, at), *news, strict=True)]
-    compared, unequal = _compared(
-        growing, model, _ordered((columns[0], columns[1], columns[2], shoppers, items))
-    )
+    grown = _ordered((columns[0], columns[1], columns[2], shoppers, items))
+    compared, unequal = _compared(growing, model, grown)
+    everything = growing.strongest(np.arange(items))
+    del growing, model
     return {
         "cpu_s": round(float(np.median(turns)), 4),
+        "start_cpu_s": round(start, 3),
         "events": NEW_EVENTS,
-        "rows_touched": len(touched),
-        "weighing_all_touched_cpu_s": round(weighing, 4),
+        "rows_touched": len(touched_rows(change)),
+        "rows_changed": len(changed),
         "rows_compared": compared,
         "rows_unequal": unequal,
+        "top_as_fitted_anew": _shared_top(everything, fit_log(grown).neighbors),
         "peak_mb": _memory_mb(),
     }
 
 
-def _compared(growing: GrowingNeighbors, model: LogModel, whole: Sequences) -> tuple[int, int]:
+def _compared(growing: GrowingPairs, model: LogModel, whole: Sequences) -> tuple[int, int]:
     """Rows of a full count of the log as it is now, and how many differ from what has grown."""
     compared = unequal = 0
     for first, block in count_blocks(whole, KERNEL):
         rows = np.arange(first, first + block.shape[0])
-        kept = cut(block, KEEP, by=leading(block, model.factor)).sorted_indices()
-        again = weigh(kept, model.factor, evenness=model.settings.evenness)
-        grown = growing.neighbors(rows)
+        again = leads_of(block, model.factor, keep=KEEP).sorted_indices()
+        grown = growing.strongest(rows).sorted_indices()
         for row in range(len(rows)):
             one, other = grown[row], again[row]
             unequal += not (
@@ -228,6 +235,13 @@ def _compared(growing: GrowingNeighbors, model: LogModel, whole: Sequences) -> t
         if compared >= MOST_COMPARED:
             break
     return compared, unequal
+
+
+def _shared_top(one: sparse.csr_matrix, other: sparse.csr_matrix) -> float:
+    """The share of a row's twenty strongest that are among the other's, on average."""
+    in_one, in_other = (cut(matrix, TOP).astype(np.bool_) for matrix in (one, other))
+    shared, of = in_one.multiply(in_other).sum(axis=1), in_other.sum(axis=1)
+    return round(float((shared[of > 0] / of[of > 0]).mean()), 4)
 
 
 def product(name: str) -> dict[str, Any]:

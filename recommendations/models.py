@@ -150,13 +150,17 @@ class ItemPairs(models.Model):
     """What was counted of one item's pairs, so that new events can be added and old taken off.
 
     `others` and `counts` are parallel arrays of little-endian int32 and float64: the items that
-    it leads to. `popularity` is frozen at the full fit, but that of an item met since then.
+    it leads to, as the full fit counted them. `more_others` and `more_counts` are what to add to
+    them since: an update writes these alone, which are short. `popularity` is frozen at the full
+    fit, but that of an item met since then.
     """
 
     ranker = models.ForeignKey(RankerVersion, on_delete=models.CASCADE, related_name="+")
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="+")
     others = models.BinaryField()
     counts = models.BinaryField()
+    more_others = models.BinaryField(default=b"")
+    more_counts = models.BinaryField(default=b"")
     popularity = models.FloatField()
     momentum = models.FloatField(default=1.0)
     frozen = models.BooleanField(default=True)

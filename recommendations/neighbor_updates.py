@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 from django.db import transaction
@@ -17,12 +18,13 @@ from recommendations.pair_counts import (
     FloatArray,
     read_counts,
     read_items,
-    write_rows,
+    write_more,
 )
+from recommendations.training.growing import GrowingPairs
 from recommendations.training.increments import merged, pair_change, touched_rows
 from recommendations.training.log import IntArray
-from recommendations.training.neighbors import PAIRS_KEPT, Pairs, cut, damped, leading
-from recommendations.training.ranker import neighbors_of
+from recommendations.training.neighbors import damped
+from recommendations.training.ranker import POOL, neighbors_of
 from recommendations.training.recipe import Recipe, TrainingParams
 from recommendations.training_run import KINDS, last_event, read_numbered_log
 
@@ -43,9 +45,13 @@ def update_neighbors(now: datetime, *, params: TrainingParams | None = None) -> 
     """Count the events since the live version was trained or last updated.
 
     Shoppers with new events are counted as they were and as they are, and the difference is
-    added, so an event that comes late changes what it should. The result is that of a full count
-    with the recipe, popularity and momentum of the live version. All in one transaction: after a
-    crash the update before it holds, and the next one starts there.
+    added, so an event that comes late changes what it should. Counts are exact. What is not a sum
+    stays as the last full fit froze it, until the next one, of the night: the recipe, the moment
+    that fading counts from, popularity and momentum of the items that the fit knew, and scale.
+    Equal means this: counting the whole log again with the same frozen values gives the same
+    rows, to 1e-6, as long as the fit kept all pairs (`MOST_PAIRS`). Only rows whose strongest
+    pairs are others now are weighed and written. All in one transaction: after a crash the update
+    before it holds, and the next one starts there.
     """
     version = RankerVersion.objects.live().select_for_update().first()
     if version is None or not version.counting:
@@ -104,29 +110,26 @@ def _count(
         seed=params.seed,
     )
     known = _with_new(read_items(version), log.item_ids, popularity)
-    touched = _touched(version, known, log.item_ids, touched_rows(change))
+    touched, again = _touched(version, known, log.item_ids, touched_rows(change))
     if not len(touched):
         return 0
-    pairs = Pairs(
-        counts=merged(
-            read_counts(version, touched, known.ids),
-            _rows(change, log.item_ids, touched, known.ids),
-        ),
-        popularity=known.popularity,
-        average=float(version.counting["average"]),
-    )
-    factor = damped(pairs.popularity, recipe.damping, average=pairs.average)
-    kept = cut(pairs.counts, PAIRS_KEPT, by=leading(pairs.counts, factor))
-    pairs = Pairs(kept, pairs.popularity, pairs.average)
+    at_fit, more = read_counts(version, touched, known.ids)
+    change = _rows(change, log.item_ids, touched, known.ids)
+    factor = damped(known.popularity, recipe.damping, average=float(version.counting["average"]))
+    growing = GrowingPairs(merged(at_fit, more), factor, keep=POOL * params.keep)
+    changed = np.union1d(growing.add(change), again)
     neighbors = neighbors_of(
-        pairs,
+        growing.strongest(changed),
         known.momentum,
         recipe,
         keep=params.keep,
         scale=float(version.counting["scale"]),
     )
-    _store(version, touched, pairs.counts, neighbors, known)
-    return len(touched)
+    new = np.flatnonzero(~known.frozen[np.searchsorted(known.ids, touched)])
+    written = np.union1d(touched_rows(change), new)
+    write_more(version, touched[written], (more + change).tocsr()[written], known)
+    _write_neighbors(version, touched[changed], neighbors, known.ids)
+    return len(changed)
 
 
 def _with_new(known: CountedItems, items: IntArray, popularity: FloatArray) -> CountedItems:
@@ -144,15 +147,17 @@ def _with_new(known: CountedItems, items: IntArray, popularity: FloatArray) -> C
 
 def _touched(
     version: RankerVersion, known: CountedItems, items: IntArray, rows: IntArray
-) -> IntArray:
-    """Ids of the items whose neighbors may change.
+) -> tuple[IntArray, IntArray]:
+    """Ids of the items whose neighbors may change, and the places of those to weigh anyway.
 
     Those of which a count changes, and those that lead to a new item: it weighs less with every
     event, to all of them.
     """
     new = np.intersect1d(items, known.ids[~known.frozen])
-    leading = read_counts(version, new, known.ids).indices
-    return np.unique(np.concatenate([items[rows], new, known.ids[leading]]))
+    at_fit, more = read_counts(version, new, known.ids)
+    leading = known.ids[np.union1d(at_fit.indices, more.indices)]
+    touched = np.unique(np.concatenate([items[rows], new, leading]))
+    return touched, np.searchsorted(touched, np.union1d(new, leading))
 
 
 def _rows(
@@ -172,46 +177,19 @@ def _rows(
     )
 
 
-def _store(
-    version: RankerVersion,
-    touched: IntArray,
-    counts: sparse.csr_matrix,
-    neighbors: sparse.csr_matrix,
-    known: CountedItems,
+def _write_neighbors(
+    version: RankerVersion, items: IntArray, neighbors: sparse.csr_matrix, ids: IntArray
 ) -> None:
-    of = {"ranker": version, "item__in": touched.tolist()}
-    repeat = dict(ItemNeighbors.objects.filter(**of).values_list("item_id", "repeat"))
-    place = np.searchsorted(known.ids, touched)
-    delete_rows("recommendations_itempairs", version, touched)
-    delete_rows("recommendations_itemneighbors", version, touched)
-    write_rows(
-        version,
-        (
-            (
-                item,
-                known.ids[_of_row(counts, row)[0]],
-                _of_row(counts, row)[1],
-                float(known.popularity[place[row]]),
-                float(known.momentum[place[row]]),
-                bool(known.frozen[place[row]]),
-            )
-            for row, item in enumerate(touched.tolist())
-        ),
-    )
+    """Replace the neighbors of these items, a row each; columns are places in `ids`."""
+    rows = ItemNeighbors.objects.filter(ranker=version, item__in=items.tolist())
+    repeat = dict(rows.values_list("item_id", "repeat"))
+    delete_rows("recommendations_itemneighbors", version, items)
+    bounds = neighbors.indptr.tolist()
+    cells = [slice(*ends) for ends in pairwise(bounds)]
     write_neighbors(
         version,
         (
-            (
-                item,
-                known.ids[_of_row(neighbors, row)[0]],
-                _of_row(neighbors, row)[1],
-                repeat.get(item, 1.0),
-            )
-            for row, item in enumerate(touched.tolist())
+            (item, ids[neighbors.indices[cell]], neighbors.data[cell], repeat.get(item, 1.0))
+            for item, cell in zip(items.tolist(), cells, strict=True)
         ),
     )
-
-
-def _of_row(matrix: sparse.csr_matrix, row: int) -> tuple[IntArray, FloatArray]:
-    part = slice(matrix.indptr[row], matrix.indptr[row + 1])
-    return matrix.indices[part], matrix.data[part]

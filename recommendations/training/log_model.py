@@ -4,6 +4,7 @@ Plain arrays in, one sparse matrix out. Like the product's own training, but for
 kinds of event and no clock to trust: what of a history counts is decided by places, not days.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,12 +12,14 @@ import numpy.typing as npt
 from scipy import sparse
 
 from recommendations.training.counting import Kernel, count_blocks, count_pairs, popularity
+from recommendations.training.keeping import joined, most_kept, partners_kept
 from recommendations.training.neighbors import (
-    PAIRS_KEPT,
-    cut,
+    POOL_DAMPING,
     cuts,
     damped,
+    evened,
     leading,
+    leads_of,
     row_maxima,
     weigh,
 )
@@ -25,9 +28,6 @@ from recommendations.training.sequences import IntArray, Sequences
 FloatArray = npt.NDArray[np.float64]
 
 KERNEL = Kernel(reach=12, decay=0.5, backward=0.7)
-POOL_DAMPING = 0.5
-POOL_CELLS = 20_000_000
-"""A log with no more pairs keeps all counts; of another, `PAIRS_KEPT` partners of each item."""
 TRIED_KEPT, TRIED_EVENTS = 60, 10
 """Settings are tried with so many neighbors an item, over the latest events of a history."""
 RECENT_SHARE = 0.1
@@ -100,9 +100,8 @@ def fit_log(
     """Choose settings on the last items of a sample of shoppers, and learn from everything.
 
     Pairs are counted once, the sample's held-out events taken off again for the choice. Memory:
-    12 bytes a count kept (`POOL_CELLS`, or `PAIRS_KEPT` an item), twice over while blocks are
-    joined, 80 bytes an event, and a block. `repeats`: may an item of the history come again? Any
-    log will do, an empty one too.
+    12 bytes a pair kept, `MOST_PAIRS` of them at most, 80 bytes an event, and a block.
+    `repeats`: may an item of the history come again? Any log will do, an empty one too.
     """
     popular = popularity(sequences)
     recent = _recent_share(sequences, popular)
@@ -112,8 +111,8 @@ def fit_log(
     if held is not None:
         chosen = _choose(tried, popular, recent, held, repeats=repeats)
     factor = _factor(popular, recent, chosen)
-    strongest = cut(pool, keep, by=leading(pool, factor))
-    neighbors = _with_own(weigh(strongest, factor, evenness=chosen.evenness), chosen.own)
+    leads = leads_of(pool, factor, keep=keep)
+    neighbors = _with_own(evened(leads, chosen.evenness), chosen.own)
     return LogModel(
         # Not by `astype`, which would sort every row for it.
         neighbors=sparse.csr_matrix(
@@ -151,17 +150,22 @@ def _pools(
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """The counts of the pairs that may become neighbors; and fewer, to try settings with."""
     factor = damped(popular, POOL_DAMPING)
-    every = len(sequences) * 2 * KERNEL.reach <= POOL_CELLS
-    keep = sequences.items if every else PAIRS_KEPT
-    blocks = [
-        cuts(block, (keep, TRIED_KEPT), by=leading(block, factor))
-        for _, block in count_blocks(sequences, KERNEL)
-    ]
-    if not blocks:
+    if not len(sequences):
         nothing = sparse.csr_matrix((sequences.items, sequences.items), dtype=np.float64)
         return nothing, nothing
-    pool, tried = (sparse.vstack(rows, format="csr") for rows in zip(*blocks, strict=True))
-    return pool, tried
+    occurrences = sequences.occurrences()
+    keep = partners_kept(occurrences, KERNEL.reach)
+    tried: list[sparse.csr_matrix] = []
+
+    def pool() -> Iterator[sparse.csr_matrix]:
+        for _, block in count_blocks(sequences, KERNEL):
+            kept, few = cuts(block, (keep, TRIED_KEPT), by=leading(block, factor))
+            tried.append(few)
+            yield kept
+
+    most = most_kept(occurrences, KERNEL.reach, keep)
+    kept = joined(pool(), columns=sequences.items, most=most)
+    return kept, sparse.vstack(tried, format="csr")
 
 
 def _factor(popular: FloatArray, recent: FloatArray, settings: LogSettings) -> FloatArray:

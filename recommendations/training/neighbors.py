@@ -10,16 +10,20 @@ from scipy import sparse
 from profiles.signals import SECONDS_PER_DAY
 from recommendations.scoring import KIND_WEIGHTS
 from recommendations.training.counting import Kernel, count_blocks, popularity
+from recommendations.training.keeping import (
+    BLOCK_CELLS,
+    joined,
+    most_kept,
+    partners_kept,
+    row_blocks,
+)
 from recommendations.training.log import IntArray, InteractionLog
 from recommendations.training.sequences import Sequences, in_order
 
 FloatArray = npt.NDArray[np.float64]
 
-PAIRS_KEPT = 1_000
-"""Partners of an item whose counts are kept: what ranks below them never comes near the kept
-neighbors, which are a tenth as many."""
-BLOCK_CELLS = 2_000_000
-"""Cells worked on at a time where rows are taken apart densely."""
+POOL_DAMPING = 0.5
+"""Where not all pairs are kept, those that lead with a damping amid those that are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +55,39 @@ class NeighborRecipe:
 class Pairs:
     """What was counted, in the order of a log's items: enough to learn neighbors, and to go on.
 
-    Of each row the `PAIRS_KEPT` partners that matter most. `popularity` is what items had when
-    they were counted, `average` that of an item that had any.
+    All of them, or the strongest of each row where they would be more than `MOST_PAIRS`.
+    `popularity` is what items had when they were counted, `average` that of an item that had any.
     """
 
     counts: sparse.csr_matrix
     popularity: FloatArray
     average: float
 
+    def factor(self, recipe: NeighborRecipe) -> FloatArray:
+        """Per item, what multiplies the counts that lead to it."""
+        return damped(self.popularity, recipe.damping, average=self.average)
+
 
 def count_log(log: InteractionLog, recipe: NeighborRecipe, *, now: float, seed: int) -> Pairs:
     """Count the pairs of a log, block by block.
 
-    Memory is that of the log, a block, and 12 bytes times `PAIRS_KEPT` an item, however many
-    pairs there are.
+    Memory is that of the log, a block, and 12 bytes a pair kept, `MOST_PAIRS` of them at most.
+    Of a recipe it asks what is counted only: one count serves all that weigh it differently.
     """
     size = len(log.item_ids)
     sequences = log_sequences(log, half_life_days=recipe.half_life_days, now=now, seed=seed)
     popular = popularity(sequences)
-    factor = damped(popular, recipe.damping)
-    rows = []
-    for _, block in count_blocks(sequences, recipe.kernel):
-        rows.append(cut(block, PAIRS_KEPT, by=leading(block, factor)))
-    counts = sparse.vstack(rows, format="csr") if rows else sparse.csr_matrix((size, size))
+    factor = damped(popular, POOL_DAMPING)
+    occurrences = sequences.occurrences()
+    keep = partners_kept(occurrences, recipe.reach)
+    rows = (
+        cut(block, keep, by=leading(block, factor))
+        for _, block in count_blocks(sequences, recipe.kernel)
+    )
+    most = most_kept(occurrences, recipe.reach, keep)
+    counts = joined(rows, columns=size, most=most)
+    if not len(sequences):
+        counts = sparse.csr_matrix((size, size), dtype=np.float64)
     return Pairs(counts, popular, average_popularity(popular))
 
 
@@ -86,8 +100,25 @@ def learn_neighbors(
 
 def pool_of(pairs: Pairs, recipe: NeighborRecipe, *, keep: int) -> sparse.csr_matrix:
     """The `keep` strongest neighbors of each row of what was counted."""
-    factor = damped(pairs.popularity, recipe.damping, average=pairs.average)
-    pool = strongest(weigh(pairs.counts, factor, evenness=recipe.evenness), keep)
+    return weighed(leads_of(pairs.counts, pairs.factor(recipe), keep=keep), recipe)
+
+
+def leads_of(counts: sparse.csr_matrix, factor: FloatArray, *, keep: int) -> sparse.csr_matrix:
+    """What the `keep` pairs of each row that lead most lead by; ties go to the lower column."""
+    blocks = (
+        cut(
+            sparse.csr_matrix((leading(block, factor), block.indices, block.indptr), block.shape),
+            keep,
+        )
+        for _, block in row_blocks(counts)
+    )
+    most = int(np.minimum(np.diff(counts.indptr), keep).sum())
+    return joined(blocks, columns=counts.shape[1], most=most)
+
+
+def weighed(leads: sparse.csr_matrix, recipe: NeighborRecipe) -> sparse.csr_matrix:
+    """Neighbors, strongest first, of what the strongest pairs of each row lead by."""
+    pool = strongest(evened(leads, recipe.evenness), int(np.diff(leads.indptr).max(initial=0)))
     pool.data **= np.float32(recipe.sharpness)
     return pool
 
@@ -143,11 +174,16 @@ def leading(counts: sparse.csr_matrix, factor: FloatArray) -> FloatArray:
 
 def weigh(counts: sparse.csr_matrix, factor: FloatArray, *, evenness: float) -> sparse.csr_matrix:
     """Counts times the `factor` of their columns, each row over its largest to a power."""
-    values = leading(counts, factor)
-    largest = row_maxima(values, counts.indptr)
+    leads = (leading(counts, factor), counts.indices, counts.indptr)
+    return evened(sparse.csr_matrix(leads, shape=counts.shape), evenness)
+
+
+def evened(leads: sparse.csr_matrix, evenness: float) -> sparse.csr_matrix:
+    """Each row over its largest to a power."""
+    largest = row_maxima(leads.data, leads.indptr)
     by_row = np.where(largest > 0, largest, 1.0) ** -evenness
-    values *= np.repeat(by_row, np.diff(counts.indptr))
-    return sparse.csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
+    values = leads.data * np.repeat(by_row, np.diff(leads.indptr))
+    return sparse.csr_matrix((values, leads.indices, leads.indptr), shape=leads.shape)
 
 
 def row_maxima(values: FloatArray, indptr: npt.NDArray[np.integer]) -> FloatArray:

@@ -22,8 +22,9 @@ from recommendations.training.neighbors import (
     NeighborRecipe,
     Pairs,
     count_log,
-    pool_of,
+    leads_of,
     row_scale,
+    weighed,
     with_momentum,
 )
 from recommendations.training.popularity import item_facts
@@ -91,7 +92,8 @@ def learn(log: InteractionLog, recipe: Recipe, *, now: float, keep: int, seed: i
     facts = item_facts(log, now=now)
     pairs = count_log(log, recipe.neighbors, now=now, seed=seed)
     lean = facts.momentum**recipe.momentum
-    unscaled = neighbors_of(pairs, lean, recipe.neighbors, keep=keep, scale=1.0)
+    leads = leads_of(pairs.counts, pairs.factor(recipe.neighbors), keep=POOL * keep)
+    unscaled = neighbors_of(leads, lean, recipe.neighbors, keep=keep, scale=1.0)
     scale = row_scale(unscaled)
     unscaled.data = (unscaled.data / scale).astype(np.float32)
     return Ranker(
@@ -108,10 +110,13 @@ def learn(log: InteractionLog, recipe: Recipe, *, now: float, keep: int, seed: i
 
 
 def neighbors_of(
-    pairs: Pairs, lean: FloatArray, recipe: NeighborRecipe, *, keep: int, scale: float
+    leads: sparse.csr_matrix, lean: FloatArray, recipe: NeighborRecipe, *, keep: int, scale: float
 ) -> sparse.csr_matrix:
-    """Rows of neighbors from rows of counts: the one way, of a full fit and of an update."""
-    return with_momentum(pool_of(pairs, recipe, keep=POOL * keep), lean, keep=keep, scale=scale)
+    """Rows of neighbors, of what their `POOL` times `keep` strongest pairs lead by.
+
+    The one way from counts to neighbors, of a full fit and of an update.
+    """
+    return with_momentum(weighed(leads, recipe), lean, keep=keep, scale=scale)
 
 
 def neighbor_scores(

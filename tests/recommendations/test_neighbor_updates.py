@@ -21,9 +21,10 @@ from recommendations.training.neighbors import (
     NeighborRecipe,
     Pairs,
     count_log,
+    leads_of,
     log_sequences,
 )
-from recommendations.training.ranker import neighbors_of
+from recommendations.training.ranker import POOL, neighbors_of
 from recommendations.training.recipe import Recipe, TrainingParams
 from recommendations.training_run import last_event, read_log, train
 from tenants.models import Tenant
@@ -105,8 +106,9 @@ def counted_again() -> dict[int, dict[int, float]]:
     for place, item in enumerate(log.item_ids.tolist()):
         if known[item].frozen:
             popularity[place], momentum[place] = known[item].popularity, known[item].momentum
+    factor = Pairs(pairs.counts, popularity, live.counting["average"]).factor(recipe)
     neighbors = neighbors_of(
-        Pairs(pairs.counts, popularity, live.counting["average"]),
+        leads_of(pairs.counts, factor, keep=POOL * TrainingParams().keep),
         momentum,
         recipe,
         keep=TrainingParams().keep,
@@ -177,7 +179,7 @@ def test_an_update_that_breaks_off_leaves_everything_as_it_was(
     before, counting = learned(), RankerVersion.objects.live().get().counting
     make_event(shoppers[0], items[11], EventKind.PURCHASE, at=NOW)
     with (
-        mock.patch.object(neighbor_updates, "write_rows", side_effect=OSError("disk full")),
+        mock.patch.object(neighbor_updates, "write_neighbors", side_effect=OSError("disk full")),
         pytest.raises(OSError, match="disk full"),
     ):
         update_neighbors(LATER)
