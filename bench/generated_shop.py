@@ -203,13 +203,15 @@ def _by_type(
 def _copy_neighbors(types: npt.NDArray[np.int64], ranker: int) -> None:
     from bench.copying import copy_binary, fixed_width, rows_of
     from recommendations.models import ItemNeighbors
+    from recommendations.packed import INTEGER, REAL
 
     rng = np.random.default_rng([SEED, 7])
     learned = ItemNeighbors.objects.filter(ranker=ranker).values_list("item_id", flat=True)
     missing = np.setdiff1d(np.arange(1, len(types) + 1), np.fromiter(learned, np.int64))
     layout = fixed_width(
-        ranker=">i8", item=">i8", ids=_array(">i4"), weights=_array(">f4"), repeat=">f4"
-    )
+        ranker=">i8", item=">i8",
+        ids=np.dtype((INTEGER, NEIGHBORS)), weights=np.dtype((REAL, NEIGHBORS)), repeat=REAL,
+    )  # fmt: skip
     weights = np.sort(rng.uniform(0.02, 0.4, NEIGHBORS))[::-1]
 
     def blocks() -> Iterator[npt.NDArray[Any]]:
@@ -218,32 +220,12 @@ def _copy_neighbors(types: npt.NDArray[np.int64], ranker: int) -> None:
             rows = rows_of(layout, len(part))
             rows["ranker"], rows["item"], rows["repeat"] = ranker, part, 1.0
             alike = np.repeat(types[part - 1][:, None], NEIGHBORS, axis=1)
-            for name, oid, values in (
-                ("ids", 23, _by_type(types, alike, rng)),  # 23 int4, 700 float4: pg_type.dat
-                ("weights", 700, np.broadcast_to(weights, alike.shape)),
-            ):
-                array = rows[name]
-                array["dimensions"], array["of"], array["length"] = 1, oid, NEIGHBORS
-                array["first"] = 1
-                array["elements"]["size"], array["elements"]["value"] = 4, values
+            rows["ids"] = _by_type(types, alike, rng)
+            rows["weights"] = weights
             yield rows
 
     copy_binary(
         ItemNeighbors._meta.db_table,  # noqa: SLF001  # Django's public model API
         ("ranker_id", "item_id", "neighbor_ids", "weights", "repeat"),
         blocks(),
-    )
-
-
-def _array(kind: str) -> np.dtype[Any]:
-    """Postgres's array_recv: dimensions, null flag, element type, length, lower bound, elements."""
-    return np.dtype(
-        [
-            ("dimensions", ">i4"),
-            ("nulls", ">i4"),
-            ("of", ">i4"),
-            ("length", ">i4"),
-            ("first", ">i4"),
-            ("elements", [("size", ">i4"), ("value", kind)], NEIGHBORS),
-        ]
     )

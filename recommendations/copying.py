@@ -1,6 +1,5 @@
 """Many rows out of the database and into it, by COPY in binary."""
 
-import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -56,8 +55,7 @@ def copied_rows(rows: QuerySet[Any, Any], *, types: Iterable[str]) -> Iterator[t
 
 
 def copy_in(table: str, columns: Mapping[str, str], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Add rows to a table. `columns` has the type of each, `bytea` for what is sent as it is:
-    bytes, and an array that was `packed`."""
+    """Add rows to a table. `columns` has the type of each."""
     with (
         connection.cursor() as cursor,
         cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)") as copy,
@@ -65,17 +63,6 @@ def copy_in(table: str, columns: Mapping[str, str], rows: Iterable[tuple[Any, ..
         copy.set_types(list(columns.values()))
         for row in rows:
             copy.write_row(row)
-
-
-def packed(values: npt.NDArray[np.integer] | npt.NDArray[np.floating]) -> bytes:
-    """As an array of PostgreSQL in binary: of integers an `int4[]`, of others a `float4[]`."""
-    of, kind = (23, ">i4") if np.issubdtype(values.dtype, np.integer) else (700, ">f4")
-    elements = np.empty(len(values), dtype=[("size", ">i4"), ("value", kind)])
-    elements["size"], elements["value"] = 4, values
-    if not len(values):
-        return struct.pack(">iii", 0, 0, of)
-    # Dimensions, no nulls, type of the elements (23 int4, 700 float4: pg_type.dat), length, from 1.
-    return struct.pack(">iiiii", 1, 0, of, len(values), 1) + elements.tobytes()
 
 
 def _chunks(rows: QuerySet[Any, Any]) -> Iterator[bytes]:

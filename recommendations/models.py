@@ -13,6 +13,7 @@ from django.utils import timezone
 import recommendations.search_models  # noqa: F401  # where Django looks for models
 from catalog.models import Item
 from profiles.models import Shopper
+from recommendations.packed import INTEGER, REAL, PackedField
 from recommendations.rule_models import (
     Guarded,
     MerchandisingRule,
@@ -130,8 +131,8 @@ class ItemNeighbors(models.Model):
 
     ranker = models.ForeignKey(RankerVersion, on_delete=models.CASCADE, related_name="+")
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="+")
-    neighbor_ids = ArrayField(models.IntegerField())
-    weights = ArrayField(RealField())
+    neighbor_ids = PackedField(INTEGER)
+    weights = PackedField(REAL)
     repeat = RealField(
         default=1.0, help_text="How likely shoppers come back to it; the average item has 1."
     )
@@ -179,8 +180,8 @@ class ItemComplements(models.Model):
 
     ranker = models.ForeignKey(RankerVersion, on_delete=models.CASCADE, related_name="+")
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="+")
-    neighbor_ids = ArrayField(models.IntegerField())
-    weights = ArrayField(RealField())
+    neighbor_ids = PackedField(INTEGER)
+    weights = PackedField(REAL)
 
     class Meta:
         verbose_name_plural = "item complements"

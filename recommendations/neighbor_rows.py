@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection
 
-from recommendations.copying import copy_in, packed
+from recommendations.copying import copy_in
 from recommendations.models import RankerVersion
+from recommendations.packed import INTEGER, REAL, packed
 from recommendations.training.log import IntArray
 
 Weights = npt.NDArray[np.floating[Any]]
@@ -30,7 +31,7 @@ def write_neighbors(
         "recommendations_itemneighbors",
         NEIGHBOR_COLUMNS,
         (
-            (version.pk, item, packed(others), packed(weights), repeat)
+            (version.pk, item, packed(others, INTEGER), packed(weights, REAL), repeat)
             for item, others, weights, repeat in rows
         ),
     )
@@ -44,7 +45,10 @@ def write_complements(
     copy_in(
         "recommendations_itemcomplements",
         COMPLEMENT_COLUMNS,
-        ((version.pk, item, packed(others), packed(weights)) for item, others, weights in rows),
+        (
+            (version.pk, item, packed(others, INTEGER), packed(weights, REAL))
+            for item, others, weights in rows
+        ),
     )
     drop_rows_of_no_item("recommendations_itemcomplements", version)
 

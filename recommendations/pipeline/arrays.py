@@ -9,10 +9,11 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from psycopg.pq import Format
 
+from recommendations.packed import INTEGER, REAL, unpacked
+
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
 
-ARRAY_HEADER = 20  # dimensions, null flag, element type, length, lower bound: five 4-byte words
 VECTOR_HEADER = 4  # dimensions and a spare: two 2-byte words
 
 
@@ -25,23 +26,18 @@ def binary_cursor() -> Iterator[CursorWrapper]:
 
 
 def integers(sent: Sequence[bytes]) -> npt.NDArray[np.int64]:
-    """What `array_send` made of int4[] values without nulls, one after the other.
-
-    Each element is its length (4) and its value, both big-endian: PostgreSQL's array_send.
-    """
-    body = b"".join([array[ARRAY_HEADER:] for array in sent])
-    return np.frombuffer(body, dtype=">i4")[1::2].astype(np.int64)
+    """What a column of packed integers holds in some rows, one after the other."""
+    return unpacked(b"".join(sent), INTEGER).astype(np.int64)
 
 
 def reals(sent: Sequence[bytes]) -> npt.NDArray[np.float64]:
-    """What `array_send` made of real[] values without nulls, one after the other."""
-    body = b"".join([array[ARRAY_HEADER:] for array in sent])
-    return np.frombuffer(body, dtype=">f4")[1::2].astype(np.float64)
+    """What a column of packed reals holds in some rows, one after the other."""
+    return unpacked(b"".join(sent), REAL).astype(np.float64)
 
 
 def lengths(sent: Sequence[bytes]) -> list[int]:
-    """How many 4-byte elements each of these arrays has."""
-    return [max(len(array) - ARRAY_HEADER, 0) // 8 for array in sent]
+    """How many numbers each row of such a column holds."""
+    return [len(row) // np.dtype(INTEGER).itemsize for row in sent]
 
 
 def half_vectors(sent: Sequence[bytes]) -> Matrix:

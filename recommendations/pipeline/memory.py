@@ -53,7 +53,7 @@ NOTHING: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 EMPTY = Memory((), NOTHING, NOTHING, np.zeros(0), {}, {}, np.zeros((0, 0)), {})
 
 _RECALL = """
-    SELECT i.id, i.external_id, i.title, array_send({ids}), array_send({weights}),
+    SELECT i.id, i.external_id, i.title, {ids}, {weights},
            n.repeat, halfvec_send(e.vector), i.group_id,
            CASE WHEN %(with_path)s THEN array_to_string(i.category_path, %(separator)s) END
     FROM unnest(%(items)s::bigint[], %(content)s::boolean[]) AS h (item_id, with_content)
