@@ -26,6 +26,7 @@ from recommendations.pipeline.memory import (
 )
 from recommendations.pipeline.ranking import (
     Scores,
+    Sums,
     content_scores,
     neighbor_scores,
     own_scores,
@@ -237,10 +238,12 @@ class _Scoring:
         excluded |= request.capped_item_ids - pinned
         history = request.signals, self.weights, self.memory, request.blend
         neighbors, own = neighbor_scores(*history), own_scores(*history)
-        depth = depth_for(request.limit, known=len(neighbors))
+        depth = depth_for(
+            request.limit, known=len(neighbors), new=request.placement.guard.new_share > 0
+        )
         selling = sellers()
         proposed = {
-            *strongest(neighbors, depth.neighbors, excluded=excluded),
+            *neighbors.strongest(depth.neighbors, excluded=excluded),
             *strongest(own, depth.history, excluded=excluded),
             *selling.popular[: depth.popular],
             *selling.trending[: depth.trending],
@@ -264,7 +267,7 @@ class _Scoring:
         return self._explained(self.served_pool, filled.pins, verdict.part(rows)), ranked
 
     def _fill(
-        self, pool: Sequence[PoolItem], neighbors: Scores, own: Scores
+        self, pool: Sequence[PoolItem], neighbors: Sums, own: Scores
     ) -> tuple[Filled, list[Candidate], Verdict]:
         """The slate that a pool gives, the ranking it is from, and what the rules said."""
         request, guard = self.request, self.request.placement.guard

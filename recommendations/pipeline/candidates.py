@@ -26,11 +26,12 @@ class Depth(NamedTuple):
     rules: int
 
 
-def depth_for(limit: int, *, known: int) -> Depth:
+def depth_for(limit: int, *, known: int, new: bool) -> Depth:
     """Deep enough that a slate stays full when half of the candidates fall away.
 
     `known` is how many items the history speaks of. Where these suffice, what merely sells fills
-    gaps, and no search by content is needed: content still counts in the scores.
+    gaps, and no search by content is needed: content still counts in the scores. What is new comes
+    along where the slate has places for it (`new`), or little else.
     """
     wide, narrow = max(3 * limit, 30), max(limit // 2, 10)
     suffices = known >= wide
@@ -40,7 +41,7 @@ def depth_for(limit: int, *, known: int) -> Depth:
         content=0 if suffices else max(2 * limit, 30),
         popular=narrow if suffices else wide,
         trending=narrow,
-        newest=narrow,
+        newest=narrow if new or not suffices else 0,
         rules=narrow,
     )
 

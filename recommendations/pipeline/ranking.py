@@ -4,18 +4,49 @@ import heapq
 import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from profiles.signals import HISTORY_KINDS, Signal, SignalKind
-from recommendations.pipeline.arrays import half_vectors
+from recommendations.pipeline.arrays import Vector, half_vectors
 from recommendations.pipeline.candidates import PoolItem
 from recommendations.pipeline.memory import Content, Memory
 from recommendations.pipeline.rulebook import Verdict
 from recommendations.scoring import CONSIDERED_KINDS, Blend, ScoringParams, signal_weights
 from recommendations.values import Candidate
 
-Scores = dict[int, float]
+Scores = Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What many items score: `items` by rising id, and `scores` beside them."""
+
+    items: npt.NDArray[np.int64]
+    scores: Vector
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def of(self, items: Sequence[int]) -> list[float]:
+        """The score of each of these items, 0 for one that is not known."""
+        if not len(self):
+            return [0.0] * len(items)
+        wanted = np.array(items, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self.items, wanted), len(self) - 1)
+        found: list[float] = np.where(self.items[at] == wanted, self.scores[at], 0.0).tolist()
+        return found
+
+    def strongest(self, most: int, *, excluded: Collection[int]) -> list[int]:
+        """As `strongest`."""
+        order = np.argsort(-self.scores, kind="stable")  # stable: ties stay by id
+        best = self.items[order[: most + len(excluded)]].tolist()
+        return [item for item in best if item not in excluded][:most]
+
+
+NO_SUMS = Sums(np.zeros(0, dtype=np.int64), np.zeros(0))
 
 PAGE_KINDS = frozenset({SignalKind.CONTEXT_ITEM, SignalKind.CART_ITEM})
 
@@ -42,17 +73,17 @@ def weights_of(
 
 def neighbor_scores(
     signals: Sequence[Signal], weights: Sequence[float], memory: Memory, blend: Blend
-) -> Scores:
+) -> Sums:
     """What the history says of every item that goes with one of its own."""
     if not memory.learned or not blend.neighbors:
-        return {}
+        return NO_SUMS
     per_item: defaultdict[int, float] = defaultdict(float)
     for signal, weight in zip(signals, weights, strict=True):
         per_item[signal.item] += weight
     of_learned = np.array([per_item[item] for item in memory.learned])
     items, positions = np.unique(memory.items, return_inverse=True)
     sums = np.bincount(positions, weights=memory.weights * of_learned[memory.owners])
-    return dict(zip(items.tolist(), (sums * blend.neighbors).tolist(), strict=True))
+    return Sums(items, np.asarray(sums * blend.neighbors, dtype=np.float64))
 
 
 def content_scores(pool: Sequence[PoolItem], content: Content | None, blend: Blend) -> Scores:
@@ -95,7 +126,7 @@ def own_amount(signal: Signal, weight: float, memory: Memory, blend: Blend) -> f
 def rank(
     pool: Sequence[PoolItem],
     *,
-    neighbors: Scores,
+    neighbors: Sums,
     own: Scores,
     content: Scores,
     blend: Blend,
@@ -109,12 +140,13 @@ def rank(
     scored = []
     by_popularity, by_trend = blend.popularity, blend.trend
     added, excluded, pins = verdict.added.tolist(), verdict.excluded.tolist(), verdict.pins
+    gone_with = neighbors.of([item[0] for item in pool])
     for index, item in enumerate(pool):
         if excluded[index]:
             continue
         item_id = item[0]
         score = (
-            neighbors.get(item_id, 0.0)
+            gone_with[index]
             + own.get(item_id, 0.0)
             + by_popularity * item.popularity
             + by_trend * (item.trend + item.trend_now)
