@@ -9,7 +9,7 @@ UV_VERSION := 0.13.8
 .PHONY: help demo stop reset test lint format types lock browser clean \
 	bench bench-quality bench-reasons bench-understanding bench-serving \
 	bench-ingest bench-import bench-search bench-search-serving bench-catalog-quality \
-	bench-train
+	bench-train drill-audit
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -75,6 +75,9 @@ var/bench/models: bench/search-model.txt | $(BIN)/uv
 
 bench-catalog-quality: $(VENV)/.dev  ## Seconds to judge a catalog of 100,000 items.
 	$(BIN)/python bench/catalog_quality.py
+
+drill-audit: $(VENV)/.dev  ## Tamper with an audit trail as superuser: each attack is found.
+	$(BIN)/python bench/audit_drill.py
 
 lock: $(BIN)/uv  ## Write the locked requirements, with hashes.
 	for name in requirements requirements-dev; do $(BIN)/uv pip compile -q --python-version 3.11 \

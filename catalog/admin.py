@@ -30,6 +30,7 @@ from catalog.models import FeedImport, FeedRowError, Item, Offer
 from catalog.pictures import first_picture
 from catalog.tasks import run_feed_import
 from catalog.uploads import accept_feed
+from tenants.audit import Verb, record
 from tenants.pages import (
     NO_VALUE,
     LongListAdmin,
@@ -313,6 +314,7 @@ class FeedImportAdmin(LongListAdmin[FeedImport]):
         feed_import = self.get_object(request, object_id)
         if feed_import is None:
             raise Http404
+        record(Verb.EXPORTED, feed_import, after={"rows": feed_import.failed})
         return StreamingHttpResponse(
             error_report(feed_import.pk, schema=current_schema()),
             content_type="text/csv; charset=utf-8",

@@ -35,6 +35,7 @@ from catalog.quality.vocabulary import column_map_of
 from catalog.quality_form import POINT_FIELDS, QualityPolicyForm, points_field
 from catalog.reviews import refresh_ratings
 from catalog.tasks import check_whole_catalog
+from tenants.audit import About, Verb, record
 from tenants.pages import (
     NO_VALUE,
     LongListAdmin,
@@ -118,6 +119,7 @@ class ItemQualityAdmin(ReadOnlyAdmin[ItemQuality], LongListAdmin[ItemQuality]):
         if not self.has_view_permission(request):
             return self.admin_site.login(request)
         code = request.GET.get("check", "")
+        record(Verb.EXPORTED, About("catalog.itemquality", label="catalog quality"))
         lines = flawed_items_csv(
             timezone.now(),
             schema=current_schema(),
@@ -283,6 +285,7 @@ class QualityPolicyAdmin(ModelAdmin[QualityPolicy]):
 class ReviewAdmin(LongListAdmin[Review]):
     """What shoppers think of items. Files of reviews are uploaded under Imports."""
 
+    personal_fields = frozenset({"author", "shopper", "title", "text"})
     list_display = ("stars", "item", "title", "author", "verified", "written_at")
     list_select_related = ("item",)
     list_filter = (("rating", RangeNumericFilter), "verified")

@@ -90,6 +90,10 @@ app.conf.beat_schedule = {
         # A turn for each tenant between one and five; until six those are taken that were missed.
         "schedule": crontab(hour="1-6", minute="*/10"),
     },
+    "seal-audit-trail": {
+        **every_tenant("tenants.tasks.seal_audit_trail"),
+        "schedule": crontab(minute="*/5"),
+    },
     "delete-expired-decisions": {
         **every_tenant("recommendations.tasks.delete_expired_decisions"),
         "schedule": crontab(hour="4", minute="20"),

@@ -112,6 +112,7 @@ class KnownFilter(RadioFilter):  # type: ignore[misc]  # unfold is untyped
 class ShopperAdmin(ReadOnlyAdmin[Shopper], LongListAdmin[Shopper]):
     """What is held on a shopper. The API writes it; erasure is a use case of its own."""
 
+    personal = True
     list_display = ("shopper", "granted", "identity_list", "created_at", "merged_into")
     list_select_related = ("merged_into",)
     list_filter = (KnownFilter, PersonalizationFilter)
@@ -174,6 +175,7 @@ class ShopperAdmin(ReadOnlyAdmin[Shopper], LongListAdmin[Shopper]):
 class OfShopperAdmin(ReadOnlyAdmin[Any], LongListAdmin[Any]):
     """A list of rows that each belong to a shopper, found by the shopper's ids."""
 
+    personal = True
     list_select_related: ClassVar[tuple[str, ...]] = ("shopper",)
     search_fields = ("shopper__external_id",)  # searched by `get_search_results`
     search_help_text = SHOPPER_SEARCH

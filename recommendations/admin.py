@@ -282,6 +282,7 @@ def bar(share: float) -> SafeString:
 class DecisionAdmin(ReadOnlyAdmin[Decision], LongListAdmin[Decision]):
     """Every slate that was served, and why each of its items stood where it stood."""
 
+    personal = True
     list_display = (
         *("served_at", "placement", "shopper", "items", "ranker_version", "fallback_list"),
         "latency",
@@ -351,6 +352,7 @@ class DecisionAdmin(ReadOnlyAdmin[Decision], LongListAdmin[Decision]):
 class ImpressionAdmin(OfItemAdmin):
     """A ledger: staff may read impressions, never write them."""
 
+    personal = True
     list_display = ("item", "position", "sum_of_ledger", "reason_kind", "served_at", "why")
     list_select_related = ("item", "decision")
     ordering = ("-id",)

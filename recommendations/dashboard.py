@@ -51,7 +51,8 @@ def add_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, An
     context["title"] = "Overview"
     context["tiles"] = [tile for tile in tiles() if request.user.has_perm(tile.permission)]
     if request.user.has_perm("recommendations.view_decision"):
-        latest = Decision.objects.defer("slate", "candidates", "context").select_related("shopper")
+        # Whose they are is on their own pages, where each look is recorded.
+        latest = Decision.objects.defer("slate", "candidates", "context")
         context["decisions"] = latest.order_by("-served_at")[:RECENT_DECISIONS]
     return context
 

@@ -16,6 +16,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from recommendations.search_models import Search
 from recommendations.searching.log import normal
 from recommendations.searching.reports import Report, as_csv, query_report
+from tenants.audit import About, Verb, record
 from tenants.pages import DayRangeFilter, LongListAdmin, ReadOnlyAdmin, action, display
 
 SHOWN = 200
@@ -84,7 +85,10 @@ class SearchAdmin(ReadOnlyAdmin[Search], LongListAdmin[Search]):
         until = parsed_day(request.GET.get("to")) or today
         since = parsed_day(request.GET.get("from")) or until - timedelta(days=DAYS - 1)
         span = midnight(since), midnight(until) + timedelta(days=1)
+        title, words = TITLES[report]
         if request.GET.get("format") == "csv":
+            about = About("recommendations.search", label=f"report: {title}")
+            record(Verb.EXPORTED, about, after={"from": str(since), "to": str(until)})
             return HttpResponse(
                 as_csv(query_report(report, *span, limit=EXPORTED)),
                 content_type="text/csv; charset=utf-8",
@@ -92,7 +96,6 @@ class SearchAdmin(ReadOnlyAdmin[Search], LongListAdmin[Search]):
                     "Content-Disposition": f'attachment; filename="searches-{report}-{until}.csv"'
                 },
             )
-        title, words = TITLES[report]
         context = {
             **self.admin_site.each_context(request),
             "title": title,

@@ -32,6 +32,7 @@ from recommendations.training.log import IntArray, InteractionLog
 from recommendations.training.popularity import POPULARITY_DAYS, item_facts
 from recommendations.training.ranker import Ranker
 from recommendations.training.recipe import Recipe, TrainingParams
+from tenants.audit import Verb, record
 from tenants.settled import unsettle
 
 KINDS = tuple(sorted(map(str, HISTORY_KINDS)))
@@ -86,6 +87,7 @@ def train(now: datetime, *, params: TrainingParams | None = None) -> RankerVersi
     if live_quality is None or fitted.quality.worth >= TOLERANCE * live_quality.worth:
         note = "Live: no worse than the version before." if live else "Live: the first."
         version = promote(version, note=note)
+        record(Verb.CHANGED, version, after={"status": "live"})
     else:
         version.note = "Not promoted: worse than the live version on the same days."
         version.save(update_fields=["note"])

@@ -25,6 +25,7 @@ admin.site.unregister(Group)
 class StaffUserAdmin(DjangoUserAdmin[StaffUser], ModelAdmin[StaffUser]):
     """People of this tenant's admin. Only a superuser makes, changes or becomes one."""
 
+    personal_fields = frozenset({"email", "first_name", "last_name"})
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm

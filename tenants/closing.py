@@ -10,6 +10,7 @@ from django.db import transaction
 from django_redis import get_redis_connection
 from django_tenants.utils import get_public_schema_name, schema_context
 
+from tenants.audit import About, Verb, record
 from tenants.connection import connection
 from tenants.models import Tenant
 
@@ -39,6 +40,7 @@ def export_tenant(tenant: Tenant, path: Path) -> int:
     ):
         if not isolated:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        record(Verb.EXPORTED, About("tenants.tenant", str(tenant.pk), tenant.name))
         cursor.execute(TABLES, [tenant.schema_name])
         tables = [name for (name,) in cursor.fetchall()]
         for table in tables:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
+from tenants.audit import Verb, record
 from tenants.models import ApiKey, Scope, Tenant
 from tenants.settled import kept_value, settled, unsettle
 
@@ -42,13 +44,19 @@ def mint_key(
 ) -> tuple[ApiKey, str]:
     """A new key of the current tenant and its text, which cannot be had again later."""
     text = KEY_START + secrets.token_urlsafe(32)
-    key = ApiKey.objects.create(
-        name=name,
-        prefix=text[: len(KEY_START) + 4],
-        digest=_digest(text),
-        scopes=sorted(scopes),
-        requests_per_minute=requests_per_minute,
-    )
+    with transaction.atomic():
+        key = ApiKey.objects.create(
+            name=name,
+            prefix=text[: len(KEY_START) + 4],
+            digest=_digest(text),
+            scopes=sorted(scopes),
+            requests_per_minute=requests_per_minute,
+        )
+        record(
+            Verb.KEY_MINTED,
+            key,
+            after={"scopes": key.scopes, "requests_per_minute": requests_per_minute},
+        )
     return key, text
 
 
@@ -91,7 +99,9 @@ def revoke_key(key: ApiKey) -> None:
     """End the key now: the next request with it is refused. Revoking twice changes nothing."""
     if key.revoked_at is None:
         key.revoked_at = timezone.now()
-        key.save(update_fields=["revoked_at"])
+        with transaction.atomic():
+            key.save(update_fields=["revoked_at"])
+            record(Verb.KEY_REVOKED, key)
     forget_key(key)
 
 

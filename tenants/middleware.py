@@ -9,6 +9,7 @@ from django.urls import set_urlconf
 from django.utils import timezone
 from django_tenants.utils import remove_www
 
+from tenants.acting import acting_for
 from tenants.connection import connection
 from tenants.hosts import PLATFORM_HOSTS, find_tenant
 from tenants.look_ahead import look_ahead
@@ -27,7 +28,7 @@ class TenantMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        with one_look():
+        with one_look(), acting_for(request):
             return self._respond(request)
 
     def _respond(self, request: HttpRequest) -> HttpResponse:

@@ -12,7 +12,19 @@ from django.db import connection, models
 from django_tenants.models import DomainMixin, TenantMixin
 from django_tenants.utils import get_public_schema_name, schema_context
 
+from tenants.audit_models import AuditEntry, AuditHead, AuditSeal
 from tenants.settled import unsettle
+
+__all__ = [
+    "ApiKey",
+    "AuditEntry",
+    "AuditHead",
+    "AuditSeal",
+    "Domain",
+    "Scope",
+    "StaffUser",
+    "Tenant",
+]
 
 
 def check_time_zone(name: str) -> None:

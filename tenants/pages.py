@@ -16,6 +16,7 @@ from unfold.decorators import action as unfold_action
 from unfold.decorators import display as unfold_display
 from unfold.utils import parse_date_str
 
+from tenants.audited import AuditedPages, recorded_view
 from tenants.paging import EstimatingPaginator
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 NO_VALUE = "–"
 
 
-class ModelAdmin(UnfoldModelAdmin[M]):
+class ModelAdmin(AuditedPages, UnfoldModelAdmin[M]):
     """What every page of the admin is, whatever it shows."""
 
     compressed_fields = False
@@ -130,8 +131,12 @@ def display(**options: Any) -> Callable[[F], F]:
 
 
 def action(**options: Any) -> Callable[[F], F]:
-    """Unfold's decorator of a button on a page, with a type."""
-    decorate: Callable[[F], F] = unfold_action(**options)
+    """Unfold's decorator of a button on a page, with a type. Pressing it is recorded."""
+
+    def decorate(run: F) -> F:
+        decorated: F = unfold_action(**options)(recorded_view(run, str(options["description"])))
+        return decorated
+
     return decorate
 
 

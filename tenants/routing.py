@@ -5,7 +5,7 @@ from typing import Any
 from django.db import connections
 from django_tenants.utils import get_public_schema_name
 
-PUBLIC_MODELS = frozenset({"tenant", "domain"})
+PUBLIC_MODELS = frozenset({"tenant", "domain", "auditseal"})
 
 
 class TenantModelRouter:

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from django_tenants.utils import get_public_schema_name, schema_context
 
+from tenants.audit_chain import seal
 from tenants.connection import connection
 from tenants.models import Tenant
 
@@ -71,6 +72,17 @@ def current_schema() -> str:
     if schema == get_public_schema_name():
         raise RuntimeError("This needs a tenant, but the current schema is public.")
     return schema
+
+
+@tenant_task
+def seal_audit_trail() -> None:
+    """Sign where the tenant's audit trail stands, and log it, for the log is elsewhere."""
+    schema = current_schema()
+    with schema_context(get_public_schema_name()):
+        tenant = Tenant.objects.get(schema_name=schema)
+    made = seal(tenant)
+    if made is not None:
+        logger.info("The audit trail stands at %d:%s", made.number, made.hash)
 
 
 @shared_task(name="tenants.tasks.start_for_every_tenant")

@@ -185,12 +185,16 @@ def _forget() -> None:
     last_resort._remembered.clear()
 
 
+AUDIT_TRAIL = ("tenants_auditentry", "tenants_audithead")
+"""Tables that refuse to be emptied."""
+
+
 def _empty(schema: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
             " AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> ALL(%s)",
-            [schema, ["django_migrations", "django_content_type", "auth_permission"]],
+            [schema, ["django_migrations", "django_content_type", "auth_permission", *AUDIT_TRAIL]],
         )
         tables = ", ".join(f'"{schema}"."{name}"' for (name,) in cursor.fetchall())
         cursor.execute(f"TRUNCATE {tables}")

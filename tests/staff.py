@@ -33,6 +33,7 @@ from recommendations.models import (
     Segment,
 )
 from recommendations.search_models import Search
+from tenants.audit import Verb, record
 from tenants.keys import mint_key
 from tenants.models import StaffUser, Tenant
 from tenants.tasks import current_schema
@@ -146,6 +147,7 @@ def one_of_each(marker: str = "ours") -> dict[type[Model], Model]:
         decision,
         placement,
         StaffUser.objects.create_user(f"{marker}-staff"),
+        record(Verb.CHANGED, item, after={"title": f"{marker} item"}),
         Group.objects.create(name=f"{marker} group"),
         FeedRowError.objects.create(
             feed_import=feed_import, row=2, code="missing_price", message=f"{marker} message"

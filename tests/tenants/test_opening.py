@@ -30,11 +30,19 @@ DESCRIPTION = """
     UNION ALL
     SELECT 'constraint', conname, conrelid::regclass || pg_get_constraintdef(oid)
     FROM pg_constraint WHERE connamespace = %(schema)s::regnamespace
+    UNION ALL
+    SELECT 'function', proname, pg_get_functiondef(oid) FROM pg_proc
+    WHERE pronamespace = %(schema)s::regnamespace
+    UNION ALL
+    SELECT 'trigger', tgname, pg_get_triggerdef(t.oid) FROM pg_trigger t
+    JOIN pg_class c ON c.oid = t.tgrelid
+    WHERE c.relnamespace = %(schema)s::regnamespace AND NOT tgisinternal
 """
 
 
 def described(schema: str) -> list[tuple[str, ...]]:
-    """Every column, default, index and constraint of a schema, without the schema's name."""
+    """Every column, default, index, constraint, function and trigger of a schema, without the
+    schema's name."""
     with schema_context(schema), connection.cursor() as cursor:
         cursor.execute(DESCRIPTION, {"schema": schema})
         rows = [tuple(re.sub(rf"\b{schema}\.", "", text) for text in row) for row in cursor]
@@ -55,10 +63,12 @@ def test_replayed_and_migrated_schemas_are_the_same() -> None:
     replayed, migrated = described("replayed"), described("migrated")
     assert len(replayed) > 300
     assert replayed == migrated
+    assert {"tenants_audit_chain", "tenants_audit_refuse"} <= {row[1] for row in replayed}
     for table, columns in (
         ("django_migrations", "app, name"),
         ("django_content_type", "app_label, model"),
         ("auth_permission", "codename, name"),
+        ("tenants_audithead", "number, hash"),
     ):
         assert rows_of("replayed", table, columns) == rows_of("migrated", table, columns)
 
@@ -72,7 +82,7 @@ def test_no_tenant_table_exists_in_public_and_no_public_table_in_a_tenant(
         public = {name for (name,) in cursor}
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'ours'")
         ours = {name for (name,) in cursor}
-    assert public == {"tenants_tenant", "tenants_domain", "django_migrations"}
+    assert public == {"tenants_tenant", "tenants_domain", "tenants_auditseal", "django_migrations"}
     assert public & ours == {"django_migrations"}
 
 

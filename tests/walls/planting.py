@@ -170,7 +170,7 @@ def _catalog_rows(item: Item, marker: str) -> dict[type[Model], Model]:
 def tenant_models() -> Iterator[type[Model]]:
     """Every model whose rows a tenant has, joining tables included."""
     ours = {"tenants", "catalog", "profiles", "recommendations", "auth", "admin"}
-    public = {"tenants.Tenant", "tenants.Domain", "auth.Permission"}
+    public = {"tenants.Tenant", "tenants.Domain", "tenants.AuditSeal", "auth.Permission"}
     for model in apps.get_models(include_auto_created=True):
         if model._meta.app_label in ours and model._meta.label not in public | MADE_ELSEWHERE:
             yield model
