@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 POOL: Final = 200
 """The best by words, which are compared by meaning too; what comes after keeps its order."""
 
-NEAR: Final = 300
+NEAR: Final = 200
 """The nearest by meaning, which join them whatever their words."""
 
 ENOUGH: Final = 200
@@ -100,7 +100,7 @@ def less(query: Query, lexical: Lexical, ids: list[int]) -> Query:
 
 def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
     """The best candidates for the text, by words and by meaning. Two statements, the first of
-    which is answered while the words are looked for.
+    which is answered while the words are looked for; each checks what it finds.
 
     Raises IndexUnavailable, and DatabaseError.
     """
@@ -118,14 +118,16 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
         codes = _codes(lexical, request.text)
         by_words = loose.scores | strict.scores
         similar = similar_items()
-    candidates = {*by_words, *codes, *similar}
+    # The nearest were looked up a moment ago; what the words found is compared by meaning like
+    # them, however far it is.
+    unseen = {*by_words, *codes} - similar.keys()
+    live = set(similar)
     if similar:
-        # What the words found is compared by meaning like the rest, however far it is.
-        compared = look_and_compare(candidates, request.filters, vector_of(text))
-        live = set(compared)
-        similar = {pk: cosine for pk, cosine in compared.items() if cosine is not None}
+        compared = look_and_compare(unseen, request.filters, vector_of(text))
+        live |= compared.keys()
+        similar |= {pk: cosine for pk, cosine in compared.items() if cosine is not None}
     else:
-        live = look(candidates, request.filters)
+        live = look(unseen, request.filters)
     # Where all that have a word are there already, the nearest by meaning have none.
     widest = loose if len(parsed.slots) > 1 else strict
     others = [pk for pk in live if pk not in by_words] if parsed.slots else []
@@ -133,7 +135,9 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
         among = lexical.scored(lexical.among(others), few=True)
         by_words |= lexical.top(among, len(others)).scores
     some = [pk for pk in by_words if pk not in strict.scores]
-    coverage = lexical.coverage(some)
+    # With one thing to find, whatever has a score has all of it.
+    several = len(parsed.slots) > 1
+    coverage = lexical.coverage(some) if several else dict.fromkeys(some, 1.0)
     fusion = fuse(
         {pk: score for pk, score in by_words.items() if pk in live},
         coverage,
