@@ -26,6 +26,9 @@ READ_AT_ONCE: Final = 50_000
 TOO_LARGE: Final = "too large"
 """In place of a version: what of such a catalog was never made."""
 
+NOT_READ: Final = Vocabulary()
+"""In place of a vocabulary that is not at hand yet: nothing but prices is understood by it."""
+
 PARSED_AT_ONCE: Final = 2_000
 """More terms take longer than a shopper should wait; 20,000 take about a second."""
 
@@ -75,7 +78,7 @@ _parsed: dict[Place, tuple[str, Vocabulary]] = {}
 
 
 def tenant_vocabulary() -> Vocabulary:
-    """The current tenant's; empty while a large catalog was never looked at, and for the first
+    """The current tenant's; NOT_READ while a large catalog was never looked at, and for the first
     second or two of a process.
 
     Raises DatabaseError while the database is out and nothing was kept.
@@ -85,7 +88,7 @@ def tenant_vocabulary() -> Vocabulary:
         refresh_vocabulary()
         version = _version() or ""
     if version == TOO_LARGE:
-        return Vocabulary()
+        return NOT_READ
     place = connection.schema_name, tenant_id()
     known = _parsed.get(place)
     if known is not None and known[0] == version:
@@ -95,7 +98,7 @@ def tenant_vocabulary() -> Vocabulary:
         return _parse(place, version, row)
     # Until it is parsed, the words of a minute ago will do, and none if this process has just
     # started; nobody else starts on it meanwhile.
-    kept = known[1] if known is not None else Vocabulary()
+    kept = known[1] if known is not None else NOT_READ
     _parsed[place] = version, kept
     threading.Thread(target=_parse, args=(place, version, row), daemon=True).start()
     return kept

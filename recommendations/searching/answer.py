@@ -15,7 +15,7 @@ from django.utils import timezone
 from catalog.search.find import find
 from catalog.search.suggestions import meant_by
 from catalog.search.synonyms import Expansion, synonyms_in
-from catalog.search.tenant_vocabulary import tenant_vocabulary
+from catalog.search.tenant_vocabulary import NOT_READ, tenant_vocabulary
 from catalog.search.understanding.lexicon import CORE_ROLES
 from catalog.search.understanding.understand import Constraint, Understanding, understand
 from catalog.search.understanding.vocabulary import Vocabulary
@@ -103,10 +103,13 @@ class _Search:
 
     def _vocabulary(self) -> Vocabulary:
         try:
-            return tenant_vocabulary()
+            vocabulary = tenant_vocabulary()
         except Exception:  # noqa: BLE001  # words may be searched for without being understood
             self._note(Fallback.UNDERSTANDING)
-            return Vocabulary()
+            return NOT_READ
+        if vocabulary is NOT_READ:
+            self._note(Fallback.UNDERSTANDING)
+        return vocabulary
 
     def _request(self) -> RecommendationRequest | None:
         """What is known of the shopper and may be used, and the rules that hold; nothing where the

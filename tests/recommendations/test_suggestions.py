@@ -110,3 +110,21 @@ def test_nobody_waits_for_a_large_vocabulary_to_be_parsed_again(
             return
         time.sleep(0.05)
     pytest.fail("It is never parsed.")
+
+
+def test_a_search_says_that_nothing_was_understood_until_the_vocabulary_is_parsed(
+    api: ApiClient, jackets: dict[str, Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refresh_vocabulary()
+    monkeypatch.setattr("catalog.search.tenant_vocabulary.PARSED_AT_ONCE", 0)
+    monkeypatch.setattr("catalog.search.tenant_vocabulary._parsed", {})
+    early = api.get("/api/v1/search", q="red jacket under 100").json()
+    assert early["fallbacks"] == ["understanding"]
+    assert [each["field"] for each in early["understood"]] == ["price"]
+    for _ in range(100):
+        later = api.get("/api/v1/search", q="red jacket under 100").json()
+        if not later["fallbacks"]:
+            assert len(later["understood"]) > 1
+            return
+        time.sleep(0.05)
+    pytest.fail("It is never parsed.")
