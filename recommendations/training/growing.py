@@ -105,67 +105,69 @@ class GrowingPairs:
 
         `was_kept` is true of those that were, and perhaps of some more.
         """
-        first = np.ones(len(row), dtype=np.bool_)
-        first[1:] = row[1:] != row[:-1]
-        rows, of = row[first], np.cumsum(first) - 1
-        leads = self._leads.take(rows, axis=0)
         perhaps = np.flatnonzero(was_kept)
         same = np.flatnonzero(self._columns.take(row[perhaps], axis=0) == column[perhaps, None])
         held, place = np.divmod(same, self._keep)
         held = perhaps[held]
-        leads[of[held], place] = lead[held]
-        if len(held) < len(row):
-            enters = np.ones(len(row), dtype=np.bool_)
-            enters[held] = False
-            self._enter(rows, leads, of[enters], column[enters], lead[enters])
-        self._leads[rows] = leads
-        self._least[rows] = leads.min(axis=1)
-        return rows
+        self._leads[row[held], place] = lead[held]
+        enters = np.ones(len(row), dtype=np.bool_)
+        enters[held] = False
+        entered = self._enter(row[enters], column[enters], lead[enters])
+        others = np.setdiff1d(row[held], entered)
+        self._least[others] = self._leads.take(others, axis=0).min(axis=1)
+        return np.union1d(entered, others)
 
-    def _enter(
-        self, rows: IntArray, leads: FloatArray, of: IntArray, column: IntArray, lead: FloatArray
-    ) -> None:
-        """Put pairs in the places of those that lead least; `leads`, of these rows, is changed."""
-        first = np.ones(len(of), dtype=np.bool_)
-        first[1:] = of[1:] != of[:-1]
-        entered, which = of[first], np.cumsum(first) - 1
-        nth = np.arange(len(of)) - np.flatnonzero(first)[which]
-        wide = np.zeros((len(entered), self._keep + int(nth.max()) + 1))
-        wide[:, : self._keep] = leads.take(entered, axis=0)
-        wide[which, self._keep + nth] = lead
-        least = np.partition(wide, -self._keep, axis=1)[:, -self._keep]
-        level = wide >= np.maximum(least, np.finfo(np.float64).tiny)[:, None]
-        tied = np.count_nonzero(level, axis=1) > self._keep
+    def _enter(self, row: IntArray, column: IntArray, lead: FloatArray) -> IntArray:
+        """Put pairs, by rising row, in the places of those that lead least; their rows."""
+        if not len(row):
+            return row
+        first = np.ones(len(row), dtype=np.bool_)
+        first[1:] = row[1:] != row[:-1]
+        rows, of = row[first], np.cumsum(first) - 1
+        nth = np.arange(len(row)) - np.flatnonzero(first)[of]
+        entering = np.zeros((len(rows), int(nth.max()) + 1))
+        entering[of, nth] = lead
+        kept = self._leads.take(rows, axis=0)
+        wide = np.concatenate([kept, entering], axis=1)
+        wide.partition(entering.shape[1], axis=1)
+        least = wide[:, entering.shape[1]]
+        above = np.maximum(least, np.finfo(np.float64).tiny)
+        free = kept < above[:, None]
+        stays = lead >= above[of]
+        left = np.count_nonzero(free, axis=1) - np.bincount(of[stays], minlength=len(rows))
+        tied = left < 0
         if tied.any():
-            self._settle(rows[entered], wide, tied, (which, nth, column))
-            leads[entered[tied]] = wide[tied, : self._keep]
-        stays = (lead >= least[which]) & ~tied[which]
-        free_row, free_place = np.nonzero(~level[:, : self._keep])
-        which, column, lead = which[stays], column[stays], lead[stays]
-        first = np.searchsorted(which, which)
-        place = free_place[np.searchsorted(free_row, which) + np.arange(len(which)) - first]
-        leads[entered[which], place] = lead
-        self._columns[rows[entered[which]], place] = column
+            self._settle(rows, tied, (of, nth, column), np.hstack([kept, entering]))
+            stays &= ~tied[of]
+        of, column, lead = of[stays], column[stays], lead[stays]
+        free_row, free_place = np.nonzero(free)
+        nth = np.arange(len(of)) - np.searchsorted(of, of)
+        place = free_place[np.searchsorted(free_row, of) + nth]
+        self._leads[rows[of], place] = lead
+        self._columns[rows[of], place] = column
+        self._least[rows] = least
+        return rows
 
     def _settle(
         self,
         rows: IntArray,
-        wide: FloatArray,
         tied: BoolArray,
         entering: tuple[IntArray, IntArray, IntArray],
+        leads: FloatArray,
     ) -> None:
         """Of rows where more lead alike than there are places, keep those of lower columns.
 
         What neither is at hand nor enters leads by less, or alike with a higher column than any
-        that is kept. `wide` is changed: the strongest come first.
+        that is kept.
         """
-        which, nth, column = entering
-        table = np.full(wide.shape, self._width, dtype=np.int32)
-        table[:, : self._keep] = self._columns.take(rows, axis=0)
-        table[which, self._keep + nth] = column
-        order = np.lexsort((table[tied], -wide[tied]))[:, : self._keep]
-        self._columns[rows[tied]] = np.take_along_axis(table[tied], order, axis=1)
-        wide[tied, : self._keep] = np.take_along_axis(wide[tied], order, axis=1)
+        of, nth, column = entering
+        columns = np.full(leads.shape, self._width, dtype=np.int32)
+        columns[:, : self._keep] = self._columns.take(rows, axis=0)
+        columns[of, self._keep + nth] = column
+        leads, columns = leads[tied], columns[tied]
+        order = np.lexsort((columns, -leads))[:, : self._keep]
+        self._columns[rows[tied]] = np.take_along_axis(columns, order, axis=1)
+        self._leads[rows[tied]] = np.take_along_axis(leads, order, axis=1)
 
     def _fill(self, rows: IntArray) -> None:
         """Find the strongest of some rows among all their counts."""
