@@ -13,7 +13,13 @@ from recommendations.training.evaluation import DISCOVERY_SHARE, Judged
 from recommendations.training.holdout import Holdout
 from recommendations.training.knobs import Knob, Lists, knobs, neighbor_knobs
 from recommendations.training.log import InteractionLog
-from recommendations.training.neighbors import NeighborRecipe, learn_neighbors, with_momentum
+from recommendations.training.neighbors import (
+    NeighborRecipe,
+    Pairs,
+    count_log,
+    pool_of,
+    with_momentum,
+)
 from recommendations.training.pages import cart_parts, carts, item_parts, page_parts, visits
 from recommendations.training.popularity import item_facts
 from recommendations.training.ranker import POOL, Scores, blended, neighbor_scores, own_scores
@@ -53,6 +59,7 @@ class Trial:
         self._params = params
         self._facts = item_facts(self._log, now=holdout.split_at)
         self._pools: dict[NeighborRecipe, sparse.csr_matrix] = {}
+        self._latest_pairs: tuple[NeighborRecipe, Pairs] | None = None
         self._latest: tuple[object, Scores] | None = None
         self._latest_neighbors: tuple[object, sparse.csr_matrix] | None = None
 
@@ -159,16 +166,19 @@ class Trial:
             self._latest_neighbors = (key, neighbors)
         return self._latest_neighbors[1]
 
-    def _pool(self, neighbors: NeighborRecipe) -> sparse.csr_matrix:
-        if neighbors not in self._pools:
-            self._pools[neighbors] = learn_neighbors(
-                self._log,
-                neighbors,
-                now=self._holdout.split_at,
-                keep=POOL * self._params.keep,
-                seed=self._params.seed,
-            )
-        return self._pools[neighbors]
+    def _pool(self, how: NeighborRecipe) -> sparse.csr_matrix:
+        if how not in self._pools:
+            pairs = self._pairs(how)
+            self._pools[how] = pool_of(pairs, how, keep=POOL * self._params.keep)
+        return self._pools[how]
+
+    def _pairs(self, how: NeighborRecipe) -> Pairs:
+        """The latest count is kept: knobs that weigh it differently come after each other."""
+        if self._latest_pairs is None or not self._latest_pairs[0].counts_like(how):
+            self._latest_pairs = None  # two would not fit where one does
+            pairs = count_log(self._log, how, now=self._holdout.split_at, seed=self._params.seed)
+            self._latest_pairs = (how, pairs)
+        return self._latest_pairs[1]
 
 
 def choose_recipe(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,10 @@ class NeighborRecipe:
     def kernel(self) -> Kernel:
         return Kernel(reach=self.reach, decay=self.decay, backward=self.backward)
 
+    def counts_like(self, other: Self) -> bool:
+        """Whether the same is counted, however it is weighed."""
+        return self.kernel == other.kernel and self.half_life_days == other.half_life_days
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
@@ -91,15 +96,11 @@ def count_log(log: InteractionLog, recipe: NeighborRecipe, *, now: float, seed: 
     return Pairs(counts, popular, average_popularity(popular))
 
 
-def learn_neighbors(
-    log: InteractionLog, recipe: NeighborRecipe, *, now: float, keep: int, seed: int
-) -> sparse.csr_matrix:
-    """Items by items, float32, none negative, an empty diagonal, at most `keep` a row."""
-    return pool_of(count_log(log, recipe, now=now, seed=seed), recipe, keep=keep)
-
-
 def pool_of(pairs: Pairs, recipe: NeighborRecipe, *, keep: int) -> sparse.csr_matrix:
-    """The `keep` strongest neighbors of each row of what was counted."""
+    """The `keep` strongest neighbors of each row of what was counted.
+
+    Items by items, float32, none negative, an empty diagonal.
+    """
     return weighed(leads_of(pairs.counts, pairs.factor(recipe), keep=keep), recipe)
 
 

@@ -7,13 +7,15 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from recommendations.training.counting import GRAIN, Kernel, count_blocks, count_pairs
+from recommendations.training.log import InteractionLog
 from recommendations.training.neighbors import (
     NeighborRecipe,
+    count_log,
     cut,
     damped,
     leading,
-    learn_neighbors,
     log_sequences,
+    pool_of,
     strongest,
     weigh,
     with_momentum,
@@ -23,6 +25,13 @@ from tests.recommendations.logs import at_day, log_of_courses, log_of_tastes, ma
 
 NOW = at_day(90)
 EVEN = NeighborRecipe(evenness=1.0)
+
+
+def learned_from(
+    log: InteractionLog, recipe: NeighborRecipe, *, now: float, keep: int, seed: int
+) -> sparse.csr_matrix:
+    return pool_of(count_log(log, recipe, now=now, seed=seed), recipe, keep=keep)
+
 
 EVENTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(0, 6)), max_size=40)
 
@@ -107,7 +116,7 @@ def test_times_too_far_apart_for_one_sort_key_are_ordered_too() -> None:
 @pytest.mark.parametrize("recipe", [EVEN, NeighborRecipe(decay=0.0, evenness=0.0)])
 def test_items_of_one_taste_are_neighbors(recipe: NeighborRecipe) -> None:
     log = log_of_tastes(repeats=False)
-    pool = learn_neighbors(log, recipe, now=NOW, keep=40, seed=1)
+    pool = learned_from(log, recipe, now=NOW, keep=40, seed=1)
     learned = with_momentum(pool, np.ones(len(log.item_ids)), keep=10)
     row, column = learned.nonzero()
     assert len(row) == 10 * len(log.item_ids)
@@ -116,7 +125,7 @@ def test_items_of_one_taste_are_neighbors(recipe: NeighborRecipe) -> None:
 
 def test_no_item_is_its_own_neighbor_and_no_weight_is_negative() -> None:
     log = make_log([(shopper, item, 1.0, "purchase") for shopper in range(9) for item in range(6)])
-    learned = learn_neighbors(log, NeighborRecipe(), now=NOW, keep=6, seed=1)
+    learned = learned_from(log, NeighborRecipe(), now=NOW, keep=6, seed=1)
     assert learned.nnz > 0
     assert (learned.data > 0).all()
     assert not learned.diagonal().any()
@@ -124,7 +133,7 @@ def test_no_item_is_its_own_neighbor_and_no_weight_is_negative() -> None:
 
 def test_order_tells_the_next_lesson_from_the_one_before() -> None:
     log = log_of_courses()
-    pool = learn_neighbors(log, NeighborRecipe(backward=0.5), now=NOW, keep=40, seed=1)
+    pool = learned_from(log, NeighborRecipe(backward=0.5), now=NOW, keep=40, seed=1)
     learned = with_momentum(pool, np.ones(len(log.item_ids)), keep=10)
     for lesson in range(20, 100):
         row = slice(learned.indptr[lesson], learned.indptr[lesson + 1])
@@ -142,7 +151,7 @@ def test_older_baskets_count_less_and_a_view_less_than_a_purchase() -> None:
         ]
     )
     recipe = NeighborRecipe(backward=1.0, damping=0.0, sharpness=1.0, half_life_days=30.0)
-    learned = learn_neighbors(log, recipe, now=NOW, keep=5, seed=1).toarray()
+    learned = learned_from(log, recipe, now=NOW, keep=5, seed=1).toarray()
     assert learned[0, 2] > learned[0, 3] > 0
     assert learned[0, 1] == pytest.approx(learned[0, 2] * 2 ** (-89 / 30), rel=1e-5)
     assert learned[0, 3] == pytest.approx(learned[0, 2] * 0.3**2, rel=1e-5)
@@ -153,7 +162,7 @@ def test_older_baskets_count_less_and_a_view_less_than_a_purchase() -> None:
 def test_sharpness_raises_weights_to_a_power_and_leaves_their_order() -> None:
     log = log_of_courses()
     plain, sharp = (
-        learn_neighbors(log, NeighborRecipe(sharpness=power), now=NOW, keep=40, seed=1)
+        learned_from(log, NeighborRecipe(sharpness=power), now=NOW, keep=40, seed=1)
         for power in (1.0, 2.0)
     )
     assert sharp.indices.tolist() == plain.indices.tolist()
