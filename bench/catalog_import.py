@@ -159,6 +159,7 @@ def copy_rate() -> float:
     """Rows a CPU second of psycopg's COPY of the items and offers that are there, after emptying
     the tables."""
     from tenants.connection import connection
+    from tenants.database.roles import as_owner
 
     tables: dict[str, tuple[str, list[Any]]] = {}
     for table in ("catalog_item", "catalog_offer"):
@@ -171,7 +172,7 @@ def copy_rate() -> float:
             columns = ", ".join(name for (name,) in cursor.fetchall())
             cursor.execute(f"SELECT {columns} FROM {table}")
             tables[table] = columns, cursor.fetchall()
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("TRUNCATE catalog_item CASCADE")
     database = postgres_pid()
     cpu = time.process_time() + cpu_seconds(database)

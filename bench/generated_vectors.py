@@ -46,6 +46,7 @@ def copy_vectors(items: int, *, seed: int, now: datetime) -> None:
     from catalog.embedding import embedder
     from catalog.models import EMBEDDING_DIMENSIONS
     from tenants.connection import connection
+    from tenants.database.roles import as_owner
 
     version = embedder().version.encode()
     layout = fixed_width(
@@ -68,7 +69,7 @@ def copy_vectors(items: int, *, seed: int, now: datetime) -> None:
             first += len(vectors)
             yield rows
 
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("TRUNCATE catalog_itemembedding")
     with indexes_afterwards("catalog_itemembedding"):
         copy_binary(

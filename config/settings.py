@@ -121,7 +121,7 @@ TEMPLATES: list[dict[str, Any]] = [
 
 DATABASES: dict[str, Any] = {
     "default": {
-        **env.db_url_config(DATABASE_URL, engine="django_tenants.postgresql_backend"),
+        **env.db_url_config(DATABASE_URL, engine="tenants.database"),
         "CONN_MAX_AGE": 0,  # the pool keeps connections; Django asks for 0 beside it
         "OPTIONS": {
             "pool": {

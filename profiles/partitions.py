@@ -7,6 +7,7 @@ from django.core.cache import cache
 from django.db import transaction
 
 from tenants.connection import connection
+from tenants.database.roles import as_owner
 from tenants.deadlocks import in_transaction
 
 
@@ -28,7 +29,7 @@ def ensure_partitions(moments: Iterable[datetime]) -> None:
 
 def _create(months: list[tuple[int, int]]) -> None:
     schema = connection.schema_name
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{schema}:partitions"])
         cursor.execute(
             "SELECT inhrelid::regclass::text FROM pg_inherits"

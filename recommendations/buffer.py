@@ -15,10 +15,9 @@ from redis.exceptions import RedisError
 
 from recommendations.fallbacks import Fallback, note_fallback
 from recommendations.outbox import Outbox
-from tenants.models import Tenant
 from tenants.outage import require_database
 from tenants.settled import generation_key
-from tenants.tasks import current_schema
+from tenants.tasks import current_schema, find_current_tenant
 
 logger = logging.getLogger(__name__)
 
@@ -90,13 +89,14 @@ class Buffer:
             logger.exception("The buffer of %s is out", self._name)
         try:
             require_database()
-            if Tenant.objects.filter(schema_name=current_schema()).exists():
-                self._write_ours(entries)
+            self._write_ours(entries)
         except DatabaseError:
             for _ in entries:
                 note_fallback(self._fallback)
 
     def _write_ours(self, entries: Sequence[bytes]) -> None:
-        tenant = Tenant.objects.only("pk").get(schema_name=current_schema()).pk
+        tenant = find_current_tenant()
+        if tenant is None:
+            return  # closed meanwhile: these are nobody's
         read = map(orjson.loads, entries)
-        self._write([entry for entry in read if entry.get("tenant") in {None, tenant}])
+        self._write([entry for entry in read if entry.get("tenant") in {None, tenant.pk}])

@@ -12,6 +12,7 @@ from django_tenants.utils import get_public_schema_name, schema_context
 
 from tenants.audit import About, Verb, record
 from tenants.connection import connection
+from tenants.database.roles import drop_schema
 from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
@@ -33,9 +34,9 @@ def export_tenant(tenant: Tenant, path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     isolated = connection.in_atomic_block  # then the caller's isolation level holds
     with (
+        zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive,
         schema_context(tenant.schema_name),
         transaction.atomic(),
-        zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive,
         connection.cursor() as cursor,
     ):
         if not isolated:
@@ -55,7 +56,7 @@ def export_tenant(tenant: Tenant, path: Path) -> int:
 
 
 def close_tenant(tenant: Tenant) -> None:
-    """Drop the tenant's schema, files, hosts and whatever Valkey holds of it. Cannot be undone:
+    """Drop the tenant's schema, role, files, hosts and all that Valkey holds. Cannot be undone:
     export first. Raises RedisError, and changes nothing, while Valkey is out."""
     schema_name = tenant.schema_name
     _empty_valkey(schema_name)
@@ -63,7 +64,7 @@ def close_tenant(tenant: Tenant) -> None:
         with connection.cursor() as cursor:
             # Postgres drops no table with deferred checks pending in this transaction.
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            cursor.execute(f'DROP SCHEMA IF EXISTS "{schema_name}" CASCADE')
+        drop_schema(schema_name)
         tenant.delete()
     # Again, for what requests left there until the host was gone: a tenant that is opened by the
     # same name must not find it.

@@ -1,6 +1,7 @@
-"""Django's connection, typed as what django-tenants makes of it."""
+"""Django's connection, typed as what django-tenants and tenants.database make of it."""
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, cast
 
 from django.db import connection as django_connection
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 
         schema_name: str
         tenant: Tenant
+        database_name: str
 
         def set_schema(self, schema_name: str, include_public: bool = True) -> None: ...  # noqa: FBT001, FBT002
         def set_tenant(self, tenant: Tenant, include_public: bool = True) -> None: ...  # noqa: FBT001, FBT002
         def set_schema_to_public(self) -> None: ...
+        def as_owner(self) -> AbstractContextManager[None]: ...
 
 
 connection = cast("TenantConnection", django_connection)

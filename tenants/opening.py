@@ -21,6 +21,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django_tenants.utils import get_public_schema_name, schema_context, schema_exists
 
 from tenants.connection import connection
+from tenants.database.roles import as_owner, drop_schema, make_schema
 from tenants.errors import DomainError, ErrorKind
 from tenants.hosts import add_host
 from tenants.models import Domain, Tenant
@@ -48,7 +49,8 @@ def open_tenant(
     """A new tenant with its own schema, reachable at `host`. All of it or nothing.
 
     `replay=False` takes the ordinary path through Django's migrations. Raises DomainError
-    `schema_taken`, `host_taken`, or ValidationError for a bad schema name or time zone.
+    `schema_taken`, `host_taken`, ValidationError for a bad schema name or time zone, or
+    DomainError `roles_refused` where the database lets no role be made.
     """
     with schema_context(get_public_schema_name()):
         tenant = Tenant(
@@ -70,8 +72,7 @@ def open_tenant(
         with transaction.atomic():
             tenant.save()
             add_host(tenant, host, primary=True)
-            with connection.cursor() as cursor:
-                cursor.execute(f'CREATE SCHEMA "{schema_name}"')
+            make_schema(schema_name)
             statements = collected_statements(schema_name) if replay else None
             if statements is not None:
                 _replay(schema_name, statements)
@@ -81,8 +82,7 @@ def open_tenant(
                     "migrate_schemas", schema_name=schema_name, interactive=False, verbosity=0
                 )
             except BaseException:
-                with connection.cursor() as cursor:
-                    cursor.execute(f'DROP SCHEMA IF EXISTS "{schema_name}" CASCADE')
+                drop_schema(schema_name)
                 tenant.delete()
                 raise
     return tenant
@@ -115,7 +115,7 @@ def collected_statements(schema_name: str) -> str | None:
     with schema_context(get_public_schema_name()):
         script: str | None = cache.get(f"tenant-sql:{digest}")
     if script is None:
-        with schema_context(schema_name):
+        with schema_context(schema_name), as_owner():
             script = "\n".join(_sql_of(migrations))
         with schema_context(get_public_schema_name()):
             cache.set(f"tenant-sql:{digest}", script, SCRIPT_KEPT.total_seconds())
@@ -134,7 +134,7 @@ def _sql_of(migrations: list[Migration]) -> list[str]:
 
 def _replay(schema_name: str, script: str) -> None:
     keys = _tenant_migrations(schema_name)
-    with schema_context(schema_name):
+    with schema_context(schema_name), as_owner():
         recorder = MigrationRecorder(connection)
         with connection.cursor() as cursor:
             # The recorder looks for its table along the search path and would find public's.

@@ -74,6 +74,17 @@ def current_schema() -> str:
     return schema
 
 
+def find_current_tenant() -> Tenant | None:
+    """The tenant whose schema this code runs in; None when it was closed meanwhile.
+
+    Read in `public`, where no tenant's role reads anything.
+    """
+    schema = current_schema()
+    with schema_context(get_public_schema_name()):
+        tenant: Tenant | None = Tenant.objects.filter(schema_name=schema).first()
+    return tenant
+
+
 @tenant_task
 def seal_audit_trail() -> None:
     """Sign where the tenant's audit trail stands, and log it, for the log is elsewhere."""

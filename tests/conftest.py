@@ -18,6 +18,7 @@ from recommendations import outbox
 from recommendations.pipeline import last_resort
 from tenants.closing import close_tenant
 from tenants.connection import connection
+from tenants.database.roles import as_owner
 from tenants.keys import mint_key
 from tenants.models import Tenant
 from tenants.opening import open_tenant
@@ -190,7 +191,7 @@ AUDIT_TRAIL = ("tenants_auditentry", "tenants_audithead")
 
 
 def _empty(schema: str) -> None:
-    with connection.cursor() as cursor:
+    with schema_context(schema), as_owner(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
             " AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> ALL(%s)",

@@ -28,7 +28,7 @@ from catalog.quality.language import ALIKE, MAX_CHARS, language_of
 from catalog.quality.policy import points_of, quality_policy
 from tenants.connection import connection
 from tenants.deadlocks import in_transaction
-from tenants.models import Tenant
+from tenants.tasks import find_current_tenant
 
 logger = logging.getLogger(__name__)
 
@@ -133,12 +133,10 @@ def _tell_languages(cursor: Any) -> None:
 
 def _parameters(now: datetime) -> dict[str, Any]:
     policy = quality_policy()
-    main = Tenant.objects.filter(schema_name=connection.schema_name).values_list(
-        "language", flat=True
-    )
+    tenant = find_current_tenant()
     return {
         "now": now,
-        "language": main.first() or "",
+        "language": tenant.language if tenant else "",
         "points": json.dumps(points_of(policy)),
         "alike": json.dumps(ALIKE),
         "gtin_names": list(GTIN_NAMES),

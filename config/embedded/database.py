@@ -23,7 +23,7 @@ def make_role_and_database(
 
     The extensions go into `template1`, of which every later database is a copy, tests' too:
     pgvector may be created by a superuser only, and the owner is none. It can make databases and
-    owns its own; tenants' schemas need no more, and what it cannot do cannot be abused.
+    roles, and owns its own; tenants need no more, and what it cannot do cannot be abused.
     """
 
     def connect(to: str) -> psycopg.Connection:
@@ -45,7 +45,7 @@ def make_role_and_database(
             _create_extension(connection, extension)
         verb = "ALTER" if _exists(connection, "pg_roles", "rolname", owner.role) else "CREATE"
         connection.execute(
-            sql.SQL("{} ROLE {} NOSUPERUSER LOGIN CREATEDB PASSWORD {}").format(
+            sql.SQL("{} ROLE {} NOSUPERUSER LOGIN CREATEDB CREATEROLE PASSWORD {}").format(
                 sql.SQL(verb), sql.Identifier(owner.role), sql.Literal(owner.password)
             )
         )

@@ -37,15 +37,20 @@ DESCRIPTION = """
     SELECT 'trigger', tgname, pg_get_triggerdef(t.oid) FROM pg_trigger t
     JOIN pg_class c ON c.oid = t.tgrelid
     WHERE c.relnamespace = %(schema)s::regnamespace AND NOT tgisinternal
+    UNION ALL
+    SELECT 'rights', c.relname, pg_get_userbyid(c.relowner) || coalesce(c.relacl::text, '')
+    FROM pg_class c WHERE c.relnamespace = %(schema)s::regnamespace
 """
 
 
 def described(schema: str) -> list[tuple[str, ...]]:
-    """Every column, default, index, constraint, function and trigger of a schema, without the
-    schema's name."""
+    """Every column, default, index, constraint, function, trigger and right of a schema, without
+    the schema's name."""
     with schema_context(schema), connection.cursor() as cursor:
         cursor.execute(DESCRIPTION, {"schema": schema})
-        rows = [tuple(re.sub(rf"\b{schema}\.", "", text) for text in row) for row in cursor]
+        rows = [
+            tuple(re.sub(rf"\b{schema}\.|\.{schema}\b", "", text) for text in row) for row in cursor
+        ]
     return sorted(rows)
 
 

@@ -37,6 +37,7 @@ from recommendations.models import (
 from recommendations.placements import ensure_default_placements
 from recommendations.training.recipe import Recipe
 from tenants.connection import connection
+from tenants.database.roles import as_owner
 from tenants.keys import mint_key
 from tenants.models import StaffUser, Tenant
 from tests.staff import one_of_each
@@ -177,7 +178,7 @@ def tenant_models() -> Iterator[type[Model]]:
 
 
 def _restart_sequences(schema: str, first: int) -> None:
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("SELECT sequencename FROM pg_sequences WHERE schemaname = %s", [schema])
         for (name,) in cursor.fetchall():
             cursor.execute(f'ALTER SEQUENCE "{schema}"."{name}" RESTART WITH {first}')

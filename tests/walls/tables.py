@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django_tenants.utils import schema_context
+
 from tenants.connection import connection
 
 
@@ -19,7 +21,7 @@ class Fingerprint:
 def fingerprint(schema: str) -> Fingerprint:
     """Every table of the schema, partitions by themselves; whatever schema is current."""
     found: dict[str, tuple[int, int]] = {}
-    with connection.cursor() as cursor:
+    with schema_context(schema), connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'",
             [schema],

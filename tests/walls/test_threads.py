@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 from django.core.cache import cache
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, ProgrammingError, transaction
 from django.test import Client
 from django_tenants.utils import schema_context
 
@@ -37,12 +37,18 @@ class Mixed(AssertionError):
 
 def look(schema: str) -> None:
     """Everything that is read here has to be this schema's own."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_schema()")
-        (current,) = cursor.fetchone() or ("",)
+    current, role = place()
     owners = set(Item.objects.values_list("brand", flat=True))
-    if current != schema or owners - {schema}:
-        raise Mixed(f"{schema} is in {current} and saw items of {owners}.")
+    if current != schema or not role.endswith(f".{schema}") or owners - {schema}:
+        raise Mixed(f"{schema} is in {current} as {role} and saw items of {owners}.")
+
+
+def place() -> tuple[str, str]:
+    """The schema in which the next statement looks, and the role as which it does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_schema(), current_user")
+        schema, role = cursor.fetchone() or ("", "")
+    return str(schema), str(role)
 
 
 def read(schema: str, _: random.Random) -> None:
@@ -97,6 +103,15 @@ def fail(schema: str, _: random.Random) -> None:
         look(schema)
 
 
+def name_the_other(schema: str, _: random.Random) -> None:
+    """SQL that names the other's schema is refused, and nothing of the attempt stays."""
+    other = {"here": "there", "there": "here"}[schema]
+    with suppress(ProgrammingError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f'SELECT count(*) FROM "{other}".catalog_item')
+        raise Mixed(f"{schema} read the items of {other}.")
+    look(schema)
+
+
 def reconnect(schema: str, _: random.Random) -> None:
     connection.close()
     look(schema)
@@ -117,7 +132,7 @@ def use_the_cache(schema: str, chance: random.Random) -> None:
 
 
 DOINGS: tuple[Callable[[str, random.Random], None], ...] = (
-    read, write, write_and_roll_back, roll_back_to_a_savepoint, fail, reconnect,
+    read, write, write_and_roll_back, roll_back_to_a_savepoint, fail, reconnect, name_the_other,
     visit_the_other_within_a_savepoint, send_events, use_the_cache,
 )  # fmt: skip
 
@@ -161,14 +176,13 @@ def test_threads_of_two_tenants_never_mix(committed: TenantPair) -> None:
 def test_a_savepoint_rollback_does_not_leave_the_connection_in_another_tenant(
     tenants: TenantPair,
 ) -> None:
-    """`SET search_path` is undone with the savepoint it was sent in; with TENANT_LIMIT_SET_CALLS
-    the wrapper must not go on believing in it (django-tenants before 4.0.1 did)."""
+    """Search path and role are undone with the savepoint they were set in; the wrapper must not
+    go on believing in them (django-tenants before 4.0.1 did)."""
 
     def where() -> str:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT current_schema()")
-            (schema,) = cursor.fetchone() or ("",)
-            return str(schema)
+        schema, role = place()
+        assert role.endswith(f".{schema}"), "the role goes with the search path"
+        return schema
 
     connection.set_tenant(tenants.ours)
     assert where() == "ours"
