@@ -4,6 +4,7 @@ reviews."""
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -117,7 +118,7 @@ class ItemQualityAdmin(ReadOnlyAdmin[ItemQuality], LongListAdmin[ItemQuality]):
     def export(self, request: HttpRequest) -> HttpResponseBase:
         """The items of a department, of a check, or all, with every flaw, as CSV."""
         if not self.has_view_permission(request):
-            return self.admin_site.login(request)
+            raise PermissionDenied
         code = request.GET.get("check", "")
         record(Verb.EXPORTED, About("catalog.itemquality", label="catalog quality"))
         lines = flawed_items_csv(
@@ -299,6 +300,12 @@ class ReviewAdmin(LongListAdmin[Review]):
         ("author", "shopper", "verified"),
         ("language", "written_at"),
     )
+
+    def get_fields(self, request: HttpRequest, obj: Review | None = None) -> Any:
+        if request.user.has_perm("profiles.view_shopper"):
+            return self.fields
+        public = ("author", "verified")
+        return [public if "shopper" in group else group for group in self.fields]
 
     def save_model(self, request: HttpRequest, obj: Review, form: Any, change: Any) -> None:
         moved_from = Review.objects.filter(pk=obj.pk).values_list("item_id", flat=True)

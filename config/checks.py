@@ -34,6 +34,14 @@ def production_is_configured(**_kwargs: Any) -> list[CheckMessage]:
                 "HTTPS_ONLY is off: cookies and keys may travel in the clear.", id="attune.W001"
             )
         )
+    if not settings.TWO_FACTOR_REQUIRED:
+        missing.append(
+            checks.Warning(
+                "TWO_FACTOR_REQUIRED is off: a password alone lets administrators and privacy"
+                " officers in.",
+                id="attune.W002",
+            )
+        )
     return missing
 
 

@@ -51,6 +51,7 @@ SIDEBAR: dict[str, tuple[Page, ...]] = {
     "Platform": (
         Page("tenants.staffuser", "Staff", "badge"),
         Page("tenants.apikey", "API keys", "key"),
+        Page("tenants.auditentry", "Audit trail", "history_edu"),
     ),
 }
 """What the sidebar shows, by group; the other lists are tabs of these."""

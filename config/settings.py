@@ -11,6 +11,7 @@ from typing import Any
 import django_stubs_ext
 import environ
 from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 from config.embedded.launcher import addresses
 from config.release import source_digest
@@ -41,6 +42,7 @@ REDIS_URL = env.str("REDIS_URL", default="") or (
 
 # `tenants` is in both lists: Tenant and Domain live in `public`, everything else of it in each
 # tenant's schema (tenants.routing decides by model).
+FACTOR_APPS = ["django_otp", "django_otp.plugins.otp_totp", "django_otp.plugins.otp_static"]
 SHARED_APPS = ["tenants", "django_tenants", "config"]
 TENANT_APPS = [
     "unfold",
@@ -54,10 +56,13 @@ TENANT_APPS = [
     "catalog",
     "profiles",
     "recommendations",
+    "axes",
+    *FACTOR_APPS,
 ]
 INSTALLED_APPS = [
+    *FACTOR_APPS,  # before our own, whose admin takes their pages away: those show the secrets
     *SHARED_APPS,
-    *[app for app in TENANT_APPS if app not in SHARED_APPS],
+    *[app for app in TENANT_APPS if app not in {*SHARED_APPS, *FACTOR_APPS}],
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
@@ -76,14 +81,17 @@ AUTH_USER_MODEL = "tenants.StaffUser"
 
 MIDDLEWARE = [
     "tenants.middleware.TenantMiddleware",
+    "config.content_policy.ContentPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tenants.two_factor.TwoFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -99,8 +107,28 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics$"]  # asked from inside, with
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if HTTPS_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+if HTTPS_ONLY:
+    # A browser takes such a cookie from this very host only: no shop sets one for its neighbor.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+
+# No script of another's and none in a page; styles in a page are the admin theme's colors.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        # A merchant's feed names where the pictures of its items are.
+        "img-src": ["'self'", "data:", "https:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
 
 TEMPLATES: list[dict[str, Any]] = [
     {
@@ -211,15 +239,36 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 
 # -- Staff ----------------------------------------------------------------------------------------
 
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "tenants.staff_backend.RoleBackend",
 ]
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    *(
+        {"NAME": f"django.contrib.auth.password_validation.{name}"}
+        for name in (
+            "UserAttributeSimilarityValidator",
+            "CommonPasswordValidator",
+            "NumericPasswordValidator",
+        )
+    ),
+]
+TWO_FACTOR_REQUIRED = env.bool("TWO_FACTOR_REQUIRED", default=HTTPS_ONLY)
+OTP_TOTP_ISSUER = "Attune"
+AXES_HANDLER = "tenants.log_in.RecordingHandler"
+AXES_LOCKOUT_CALLABLE = "tenants.log_in.locked_out"
+AXES_CLIENT_IP_CALLABLE = "tenants.acting.client_address"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # elsewhere its owner still gets in
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True  # the audit trail is the log
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"  # unfold's login form says no `next` of its own
 UNFOLD: dict[str, Any] = {
@@ -234,6 +283,7 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "recommendations.dashboard.add_dashboard",
     "SIDEBAR": {"navigation": "config.navigation.sidebar"},
     "TABS": "config.navigation.tabs",
+    "ACCOUNT": {"navigation": [{"title": "Second factor", "link": reverse_lazy("second-factor")}]},
 }
 
 # -- Everything else ------------------------------------------------------------------------------

@@ -5,10 +5,11 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import include, path
 from django.views.defaults import page_not_found, server_error
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 import config.schema  # noqa: F401  # registers itself with drf-spectacular
 from config.health import health
+from tenants.two_factor_pages import second_factor
 
 api = [
     path("", include("catalog.api.urls")),
@@ -20,7 +21,8 @@ urlpatterns = [
     path("healthz", health),
     path("api/v1/", include(api)),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("admin/second-factor/", second_factor, name="second-factor"),
     path("admin/", admin.site.urls),
 ]
 if settings.DEMO:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
 from catalog.models import Item
+from profiles.models import Shopper
 from recommendations.models import MerchandisingRule, Segment
 from recommendations.rule_checks import check_rule, warnings_about
 from recommendations.rule_form import RuleForm, SegmentForm
@@ -21,6 +22,7 @@ from recommendations.rule_reach import measure, reach_of
 from recommendations.rule_reading import target_of
 from recommendations.rule_words import for_whom_in_words, segment_in_words, target_in_words
 from recommendations.simulation_page import SimulationForm, drawn
+from tenants.audit import About, Verb, record
 from tenants.pages import (
     NO_VALUE,
     ModelAdmin,
@@ -221,11 +223,11 @@ class MerchandisingRuleAdmin(ModelAdmin[MerchandisingRule]):
         )
         return [page, *super().get_urls()]
 
-    @action(description="Try rules out", url_path="simulate", icon="science")
+    @action(description="Try rules out", url_path="simulate", permissions=["view"], icon="science")
     def simulate(self, request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:recommendations_merchandisingrule_try"))
 
-    @action(description="Try it out", url_path="try-this", icon="science")
+    @action(description="Try it out", url_path="try-this", permissions=["view"], icon="science")
     def try_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
         rule = self._rule(request, object_id)
         address = reverse("admin:recommendations_merchandisingrule_try")
@@ -237,7 +239,13 @@ class MerchandisingRuleAdmin(ModelAdmin[MerchandisingRule]):
         """Two slates side by side: as it is, and under the rules that are chosen."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        form = SimulationForm(request.GET or None)
+        form = SimulationForm(
+            request.GET or None, may_be_shopper=request.user.has_perm("profiles.view_shopper")
+        )
+        if form.is_valid() and form.cleaned_data.get("shopper"):
+            find = {"external_id": form.cleaned_data["shopper"]}
+            for pk in Shopper.objects.filter(**find).values_list("pk", flat=True):
+                record(Verb.VIEWED, About("profiles.shopper", str(pk), f"a slate for shopper {pk}"))
         context = {
             **self.admin_site.each_context(request),
             "title": "Try rules out",

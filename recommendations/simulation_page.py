@@ -53,8 +53,11 @@ class SimulationForm(forms.Form):
         required=False, min_value=1, max_value=50, widget=UnfoldAdminIntegerFieldWidget
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, may_be_shopper: bool = True, **kwargs: Any) -> None:
+        """`may_be_shopper`: a slate for a shopper tells what that shopper did."""
         super().__init__(*args, **kwargs)
+        if not may_be_shopper:
+            del self.fields["shopper"]
         codes = list(Placement.objects.filter(active=True).values_list("code", flat=True))
         self.fields["placement"] = forms.ChoiceField(
             choices=[(code, code) for code in codes], widget=UnfoldAdminSelectWidget
@@ -124,7 +127,7 @@ def _compared(form: SimulationForm, choices: Sequence[RuleChoice]) -> Comparison
     given = form.cleaned_data
     request = build_request(
         given["placement"],
-        shopper=ShopperRef(known=given["shopper"]) if given["shopper"] else None,
+        shopper=ShopperRef(known=given["shopper"]) if given.get("shopper") else None,
         item=given["item"] or None,
         cart_items=[part.strip() for part in given["cart"].split(",") if part.strip()] or None,
         limit=given["limit"] or 10,

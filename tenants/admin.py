@@ -11,26 +11,40 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+import tenants.audit_admin  # noqa: F401  # registers itself
 from tenants.keys import forget_key, mint_key, revoke_key
 from tenants.models import ApiKey, Scope, StaffUser
 from tenants.pages import ModelAdmin, display
+from tenants.roles import administers
+from tenants.two_factor_pages import forget_second_factor
 
-admin.site.unregister(Group)
+admin.site.unregister([Group, TOTPDevice, StaticDevice])
 
 
 @admin.register(StaffUser)
 class StaffUserAdmin(DjangoUserAdmin[StaffUser], ModelAdmin[StaffUser]):
-    """People of this tenant's admin. Only a superuser makes, changes or becomes one."""
+    """People of this tenant's admin. Only a superuser makes, changes or becomes one, and only an
+    administrator makes another."""
 
+    actions = ("reset_second_factor",)
     personal_fields = frozenset({"email", "first_name", "last_name"})
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("username", "first_name", "last_name", "email", "is_staff", "last_login")
-    list_filter = ("is_staff", "is_superuser", "is_active", "groups")
+    list_display = ("username", "first_name", "last_name", "role", "is_active", "last_login")
+    list_filter = ("role", "is_staff", "is_superuser", "is_active", "groups")
+    fieldsets = (
+        (None, {"fields": ("username", "password", "role")}),
+        *(DjangoUserAdmin.fieldsets or ())[1:],
+    )
+    add_fieldsets = (
+        (None, {"fields": ("username", "usable_password", "password1", "password2", "role")}),
+    )
 
     def has_change_permission(self, request: HttpRequest, obj: StaffUser | None = None) -> bool:
         # Whoever may set a superuser's password or e-mail is one.
@@ -43,11 +57,33 @@ class StaffUserAdmin(DjangoUserAdmin[StaffUser], ModelAdmin[StaffUser]):
         always = ["last_login", "date_joined"]
         if request.user.is_superuser:
             return always
-        return [*always, "is_superuser", "groups", "user_permissions"]
+        if administers(request.user):
+            return [*always, "is_superuser"]
+        return [*always, "is_superuser", "role", "groups", "user_permissions"]
+
+    def save_model(self, request: HttpRequest, obj: StaffUser, form: Any, change: Any) -> None:
+        if obj.role:
+            obj.is_staff = True  # a role is one in this admin
+        super().save_model(request, obj, form, change)
+
+    def has_reset_permission(self, request: HttpRequest) -> bool:
+        return administers(request.user)
+
+    @admin.action(description="Reset the second factor", permissions=["reset"])
+    def reset_second_factor(self, request: HttpRequest, queryset: QuerySet[StaffUser]) -> None:
+        chosen = [user for user in queryset if not self._is_above(request, user)]
+        for user in chosen:
+            forget_second_factor(user)
+        names = ", ".join(user.username for user in chosen)
+        messages.success(request, f"Their next log-in adds a new one: {names}.")
 
     @staticmethod
     def _is_above(request: HttpRequest, staff_user: StaffUser | None) -> bool:
-        return bool(staff_user and staff_user.is_superuser and not request.user.is_superuser)
+        if staff_user is None or request.user.is_superuser:
+            return False
+        return staff_user.is_superuser or (
+            administers(staff_user) and not administers(request.user)
+        )
 
 
 @admin.register(Group)

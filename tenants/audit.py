@@ -42,6 +42,9 @@ class Verb(StrEnum):
     LOGGED_OUT = "logged out"
     LOG_IN_FAILED = "log-in failed"
     LOCKED_OUT = "locked out"
+    SECOND_FACTOR_ADDED = "added second factor"
+    SECOND_FACTOR_GIVEN = "gave second factor"
+    SECOND_FACTOR_RESET = "reset second factor"
 
 
 @dataclass(frozen=True, slots=True)

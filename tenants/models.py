@@ -13,6 +13,7 @@ from django_tenants.models import DomainMixin, TenantMixin
 from django_tenants.utils import get_public_schema_name, schema_context
 
 from tenants.audit_models import AuditEntry, AuditHead, AuditSeal
+from tenants.roles import Role
 from tenants.settled import unsettle
 
 __all__ = [
@@ -93,6 +94,16 @@ class Domain(DomainMixin):  # type: ignore[misc]  # django-tenants is untyped
 
 class StaffUser(AbstractUser):
     """A person in a tenant's admin. Exists in that tenant's schema only."""
+
+    role = models.CharField(
+        max_length=20,
+        choices=Role,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="What this person may see and do. Nothing without a role, a group or a"
+        " permission of their own.",
+    )
 
 
 class Scope(models.TextChoices):

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 SCRIPT_KEPT = timedelta(days=30)
 
 # Their RunPython steps change rows of an older installation; a new schema has none.
-DJANGO_APPS = frozenset({"admin", "auth", "contenttypes", "sessions", "messages"})
+FOREIGN_APPS = frozenset({"admin", "auth", "contenttypes", "sessions", "messages", "axes"})
 
 MigrationKey = tuple[str, str]
 
@@ -104,7 +104,7 @@ def collected_statements(schema_name: str) -> str | None:
     loader = MigrationLoader(None)
     migrations = [loader.graph.nodes[key] for key in _tenant_migrations(schema_name)]
     for migration in migrations:
-        if migration.app_label not in DJANGO_APPS and any(
+        if migration.app_label not in FOREIGN_APPS and any(
             isinstance(operation, RunPython) for operation in migration.operations
         ):
             logger.warning("%s runs Python: the schema is migrated the ordinary way", migration)

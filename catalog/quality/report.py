@@ -9,11 +9,11 @@ from typing import Any
 from django.db.models import Avg, Count, F, Func, Max, Q, QuerySet
 from django_tenants.utils import schema_context
 
-from catalog.error_report import Line, inert
 from catalog.models import Item, ItemQuerySet
 from catalog.quality.checks import CHECKS, STALE_STOCK, Check
 from catalog.quality.models import ItemQuality, QualityIssue
 from catalog.quality.policy import points_of, quality_policy
+from tenants.csv_lines import Line, inert
 
 BATCH = 1_000
 WORST_DEPARTMENTS = 8

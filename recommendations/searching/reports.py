@@ -10,8 +10,8 @@ from typing import Any
 
 from django.db.models import Avg, Count, F, Max, Q, QuerySet, Sum
 
-from catalog.error_report import inert
 from recommendations.search_models import Search
+from tenants.csv_lines import inert
 
 LOW_SHARE = 0.1
 """Of the searches for a query that led to anything: below it, the results are poor."""
