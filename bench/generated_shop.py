@@ -169,7 +169,11 @@ def _copy_events(types: npt.NDArray[np.int64], shoppers: int, now: datetime) -> 
     refs = [ShopperRef(known=f"g-{number}") for number in range(shoppers)]
     ensure_shoppers(refs)
     ids = resolve(refs)
-    record_consents(Shopper.objects.all(), {Purpose.PERSONALIZATION: True}, source="generated")
+    record_consents(
+        Shopper.objects.all(),
+        {Purpose.PERSONALIZATION: True, Purpose.RESEARCH: True},
+        source="generated",
+    )
     ensure_partitions([now - timedelta(days=day) for day in range(91)])
     # Each shopper has a few tastes; within one, items sell by a power law.
     tastes = rng.choice(types, size=(shoppers, TASTES))

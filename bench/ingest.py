@@ -125,7 +125,11 @@ def make_shop() -> str:
         ]
         write_items(rows, defaults=defaults)
     ensure_shoppers([ShopperRef(known=f"s-{number}") for number in range(SHOPPERS)])
-    record_consents(Shopper.objects.all(), {Purpose.PERSONALIZATION: True}, source="bench")
+    record_consents(
+        Shopper.objects.all(),
+        {Purpose.PERSONALIZATION: True, Purpose.RESEARCH: True},
+        source="bench",
+    )
     _, key = mint_key("bench", requests_per_minute=10_000_000)
     return key
 

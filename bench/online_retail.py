@@ -147,7 +147,7 @@ def load(*, fresh: bool = False) -> None:
                     currency="GBP",
                 ),
                 file_name=FILE.name,
-                purposes={Purpose.PERSONALIZATION: True},
+                purposes={Purpose.PERSONALIZATION: True, Purpose.RESEARCH: True},
                 source="benchmark on a public data set",
             )
         print(

@@ -64,7 +64,12 @@ TABS: tuple[tuple[Page, ...], ...] = (
     ),
     (Page("catalog.feedimport", "Imports"), Page("catalog.feedrowerror", "Row errors")),
     (Page("profiles.shopper", "Shoppers"), Page("profiles.session", "Sessions")),
-    (Page("profiles.consent", "Now"), Page("profiles.consentchange", "History")),
+    (
+        Page("profiles.consent", "Now"),
+        Page("profiles.consentchange", "History"),
+        Page("profiles.consenttext", "Texts"),
+        Page("profiles.privacycontrol", "Privacy control"),
+    ),
     (
         Page("recommendations.merchandisingrule", "Rules"),
         Page("recommendations.segment", "Segments"),

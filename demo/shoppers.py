@@ -206,7 +206,7 @@ def _granted(rng: np.random.Generator) -> frozenset[Purpose]:
     if draw < 0.55:
         return ALL_PURPOSES
     if draw < 0.78:
-        return frozenset({"personalization", "analytics"})
+        return frozenset({"personalization", "analytics", "research"})
     if draw < 0.90:
         return frozenset({"personalization"})
     if draw < 0.96:

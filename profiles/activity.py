@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import Count
 from django.db.models.functions import TruncHour
 
+from profiles.global_privacy_control import refused
 from profiles.models import Event, EventKind, Purpose
 
 
@@ -47,6 +48,7 @@ TAKERS = """
         JOIN json_each_text(%(weights)s::json) AS named (kind, text) ON named.kind = e.kind
         CROSS JOIN LATERAL (SELECT named.text::float8 AS weight) AS k
         WHERE e.occurred_at > %(since)s AND e.occurred_at <= %(now)s AND e.item_id IS NOT NULL
+          AND NOT (e.private AND %(gpc_refuses)s)
           AND EXISTS (
               SELECT FROM profiles_consent c
               WHERE c.shopper_id = e.shopper_id AND c.purpose = %(purpose)s AND c.granted
@@ -59,7 +61,7 @@ TAKERS = """
 def takers_lately(
     now: datetime, *, window: timedelta, half_life: timedelta, weights: Mapping[str, float]
 ) -> list[Takers]:
-    """What the shoppers who grant personalization had to do with in the `window` before `now`.
+    """What the shoppers who grant research had to do with in the `window` before `now`.
 
     `weights` says what an event of a kind counts when it happens; half of it after `half_life`.
     One statement.
@@ -72,7 +74,8 @@ def takers_lately(
                 "since": now - window,
                 "half_life": half_life.total_seconds(),
                 "weights": orjson.dumps({str(k): w for k, w in weights.items()}).decode(),
-                "purpose": Purpose.PERSONALIZATION.value,
+                "purpose": Purpose.RESEARCH.value,
+                "gpc_refuses": refused(Purpose.RESEARCH, gpc=True),
             },
         )
         return [Takers(*row) for row in cursor.fetchall()]

@@ -14,6 +14,7 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.widgets import UnfoldAdminSelectWidget
 
+import profiles.privacy_admin  # noqa: F401  # registers itself
 from profiles.finding import find_item_ids, find_shopper_ids
 from profiles.models import (
     Consent,
@@ -58,13 +59,13 @@ class IdentityInline(ReadOnlyInline[Identity, Shopper]):
 
 class ConsentInline(ReadOnlyInline[Consent, Shopper]):
     model = Consent
-    fields = ("purpose", "granted", "source", "changed_at")
+    fields = ("purpose", "granted", "source", "text_version", "changed_at")
 
 
 class ConsentChangeInline(ReadOnlyInline[ConsentChange, Shopper]):
     model = ConsentChange
     verbose_name_plural = "consent history"
-    fields = ("purpose", "granted", "source", "changed_at")
+    fields = ("purpose", "granted", "source", "text_version", "set_by", "changed_at")
     ordering = ("-id",)
     tab = True
 
@@ -210,7 +211,15 @@ class ConsentAdmin(OfShopperAdmin):
 class ConsentChangeAdmin(OfShopperAdmin):
     """Every grant and withdrawal there was."""
 
-    list_display = ("changed_at", "shopper", "purpose", "granted", "source")
+    list_display = (
+        "changed_at",
+        "shopper",
+        "purpose",
+        "granted",
+        "source",
+        "text_version",
+        "set_by",
+    )
     list_filter = ConsentAdmin.list_filter
     list_filter_submit = True
 

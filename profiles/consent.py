@@ -10,9 +10,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from profiles.exposure import Seen
+from profiles.global_privacy_control import refused
 from profiles.models import (
     Consent,
     ConsentChange,
+    ConsentText,
     Event,
     Identity,
     PersonalDataQuerySet,
@@ -28,11 +30,16 @@ from profiles.state import (
     searches_from,
     signals_from,
 )
+from tenants.acting import current_actor
 
 
 def permitted_events(purpose: Purpose) -> PersonalDataQuerySet[Event]:
-    """The events of shoppers who grant `purpose` now. The only way to read events for use."""
-    return Event.stored.permitted_for(purpose)
+    """The events of shoppers who grant `purpose` now. The only way to read events for use.
+
+    Those sent with a Global Privacy Control that refuses the purpose are left out for good.
+    """
+    events = Event.stored.permitted_for(purpose)
+    return events.filter(private=False) if refused(purpose, gpc=True) else events
 
 
 def permitted_states(purpose: Purpose) -> PersonalDataQuerySet[ShopperState]:
@@ -115,10 +122,11 @@ def record_consent(
     *,
     granted: bool,
     source: str,
+    text: str = "",
     now: datetime | None = None,
 ) -> None:
     """Grant or withdraw one purpose, from the next request on; see `record_consents`."""
-    record_consents([shopper], {purpose: granted}, source=source, now=now)
+    record_consents([shopper], {purpose: granted}, source=source, text=text, now=now)
 
 
 def record_consents(
@@ -126,14 +134,18 @@ def record_consents(
     choices: Mapping[Purpose, bool],
     *,
     source: str,
+    text: str = "",
     now: datetime | None = None,
-) -> None:
-    """Grant or withdraw purposes for shoppers, and keep the change in their history.
+) -> list[ConsentChange]:
+    """Grant or withdraw purposes for shoppers, and keep what changed in their history.
 
-    A choice that is in force already is not a change. A withdrawal of personalization drops the
+    The proof of a change: `source` is where the shopper chose, `text` the version of what they
+    were told, and who sent it to us is whoever acts now. A choice that is in force already is a
+    change only where it was made under another text. A withdrawal of personalization drops the
     online state at once; a grant rebuilds it from the stored events.
     """
     now = now or timezone.now()
+    actor = current_actor()
     with transaction.atomic():
         # The lock orders this against events that are being folded into the same state.
         locked = {
@@ -143,16 +155,23 @@ def record_consents(
             .order_by("pk")
         }
         in_force = {
-            (consent.shopper_id, consent.purpose): consent.granted
+            (consent.shopper_id, consent.purpose): consent
             for consent in Consent.objects.filter(shopper__in=locked, purpose__in=list(choices))
         }
         changes = [
             ConsentChange(
-                shopper=shopper, purpose=purpose, granted=granted, source=source, changed_at=now
+                shopper=shopper,
+                purpose=purpose,
+                granted=granted,
+                source=source,
+                set_by_kind=actor.kind,
+                set_by=actor.name[:200],
+                text_version=text,
+                changed_at=now,
             )
             for shopper in locked.values()
             for purpose, granted in choices.items()
-            if in_force.get((shopper.pk, purpose)) != granted
+            if _is_news(in_force.get((shopper.pk, purpose)), granted=granted, text=text)
         ]
         ConsentChange.objects.bulk_create(changes, batch_size=5_000)
         Consent.objects.bulk_create(
@@ -162,6 +181,7 @@ def record_consents(
                     purpose=change.purpose,
                     granted=change.granted,
                     source=source,
+                    text_version=text,
                     changed_at=now,
                 )
                 for change in changes
@@ -169,17 +189,38 @@ def record_consents(
             batch_size=5_000,
             update_conflicts=True,
             unique_fields=["shopper", "purpose"],
-            update_fields=["granted", "source", "changed_at"],
+            update_fields=["granted", "source", "text_version", "changed_at"],
         )
         personalization = [c for c in changes if c.purpose == Purpose.PERSONALIZATION]
         drop_states([c.shopper_id for c in personalization if not c.granted])
         rebuild_states([c.shopper_id for c in personalization if c.granted])
+    return changes
+
+
+def _is_news(in_force: Consent | None, *, granted: bool, text: str) -> bool:
+    if in_force is None or in_force.granted != granted:
+        return True
+    return bool(text) and in_force.text_version != text
 
 
 def consents_of(shopper: Shopper) -> dict[str, bool]:
     """Every purpose, and whether the shopper grants it now."""
     granted = dict(shopper.consents.values_list("purpose", "granted"))
     return {purpose.value: granted.get(purpose.value, False) for purpose in Purpose}
+
+
+MOST_PROOFS = 1_000
+
+
+def consent_proofs(shopper: Shopper) -> list[tuple[ConsentChange, str | None]]:
+    """Every choice of the shopper, the latest first, each with the wording of its text if that is
+    kept here. At most MOST_PROOFS. Two queries."""
+    changes = list(ConsentChange.objects.filter(shopper=shopper).order_by("-id")[:MOST_PROOFS])
+    versions = {change.text_version for change in changes}
+    wordings = dict(
+        ConsentText.objects.filter(version__in=versions).values_list("version", "wording")
+    )
+    return [(change, wordings.get(change.text_version)) for change in changes]
 
 
 def granted_since(shoppers: Collection[int], purpose: Purpose) -> dict[int, datetime]:

@@ -47,6 +47,7 @@ class _Event(Input):
         None, description="A repeated key changes nothing, within 30 days."
     )
     decision: UUID | None = Field(None, description="The slate that the event answers.")
+    gpc: bool = Field(default=False, description="The browser sent Global Privacy Control.")
     context: dict[ContextKey, ContextValue] = Field(
         default_factory=dict, max_length=MAX_CONTEXT_ENTRIES
     )

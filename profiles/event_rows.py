@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 
 from profiles.contract import EventInput
+from profiles.global_privacy_control import refused
 from profiles.identity import ShopperRef, ensure_shoppers, lock_shoppers
-from profiles.models import EventKind
+from profiles.models import EventKind, Purpose
 from profiles.state import StateEvent, fold_into_states
 from tenants.connection import connection
 
@@ -17,7 +18,8 @@ NEXT_IDS = "SELECT nextval('profiles_event_id_seq') FROM generate_series(1, %s)"
 
 COPY_EVENTS = """
     COPY profiles_event (id, shopper_id, session_id, kind, item_id, occurred_at, received_at,
-        quantity, value, currency, query, rating, seconds, text, decision_id, context) FROM STDIN
+        quantity, value, currency, query, rating, seconds, text, decision_id, context, private)
+    FROM STDIN
 """
 NO_CONTEXT = "{}"
 
@@ -78,13 +80,17 @@ def write_events(
                         event.get("text", ""),
                         event["decision"],
                         orjson.dumps(event["context"]).decode() if event["context"] else NO_CONTEXT,
+                        event["gpc"],
                     )
                 )
     if update_states:
         by_shopper: defaultdict[int, list[StateEvent]] = defaultdict(list)
+        private = refused(Purpose.PERSONALIZATION, gpc=True)
         for event_id, event, shopper, item, at in zip(
             ids, told, shoppers, items, moments, strict=True
         ):
+            if event["gpc"] and private:
+                continue
             if item is not None or event["kind"] == EventKind.SEARCH:
                 by_shopper[shopper].append(
                     StateEvent(

@@ -11,9 +11,12 @@ from django.db import connection
 from django.utils import timezone
 from pydantic import ValidationError
 
+from profiles.consent import record_consents
 from profiles.contract import EventInput, event_adapter
 from profiles.event_rows import write_events
-from profiles.models import EventKey, EventKind
+from profiles.global_privacy_control import SOURCE, privacy_control
+from profiles.identity import ShopperRef, resolve
+from profiles.models import EventKey, EventKind, Purpose, Shopper
 from profiles.partitions import ensure_partitions
 from tenants.deadlocks import in_transaction
 from tenants.input import MAX_FIELDS_NAMED, field_of
@@ -49,18 +52,25 @@ UNKNOWN_ITEM = Outcome(
 
 
 def record_events(
-    raw_events: Sequence[Any], *, now: datetime | None = None, update_states: bool = True
+    raw_events: Sequence[Any],
+    *,
+    now: datetime | None = None,
+    update_states: bool = True,
+    gpc: bool = False,
 ) -> list[Outcome]:
     """Check and store events; the outcome of each, in order.
 
     A refused event never hinders the others. Late and out-of-order events are welcome. All of
     the batch is stored in one transaction, or an exception is raised and none is. With
-    `update_states=False` the caller rebuilds the states afterwards, as an import does.
+    `update_states=False` the caller rebuilds the states afterwards, as an import does. `gpc`: all
+    of them were sent with Global Privacy Control; an event may also say so of itself.
     """
     now = now or timezone.now()
     outcomes: list[Outcome | None] = [None] * len(raw_events)
     parsed: dict[int, EventInput] = {}
     for position, raw in enumerate(raw_events):
+        if gpc and isinstance(raw, dict):
+            raw = {**raw, "gpc": True}  # noqa: PLW2901  # what was sent, with its header
         try:
             parsed[position] = event_adapter.validate_python(raw, strict=False)
         except ValidationError as error:
@@ -83,12 +93,26 @@ def record_events(
                 now=now,
                 update_states=update_states,
             )
+            _remember_control(fresh, now)
         return repeated
 
     repeated = in_transaction(store) if parsed else set()
     for position in parsed:
         outcomes[position] = REPEATED if position in repeated else STORED
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _remember_control(events: Iterable[EventInput], now: datetime) -> None:
+    """Withdraw what Global Privacy Control refuses for those who sent it, where the shop says so.
+
+    Runs in the transaction that stores the events.
+    """
+    refs = {ShopperRef(event.shopper, event.anonymous) for event in events if event.gpc}
+    if not refs or not (control := privacy_control()).remembers:
+        return
+    shoppers = Shopper.objects.filter(pk__in=resolve(refs).values())
+    refusals = {Purpose(purpose): False for purpose in sorted(control.refuses)}
+    record_consents(shoppers, refusals, source=SOURCE, now=now)
 
 
 def forget_keys(now: datetime) -> int:

@@ -21,6 +21,7 @@ class Purpose(models.TextChoices):
     ANALYTICS = "analytics"
     MARKETING = "marketing"
     LANGUAGE_MODEL = "language_model"
+    RESEARCH = "research"
 
 
 class EventKind(models.TextChoices):
@@ -90,6 +91,9 @@ class Consent(models.Model):
     purpose = models.CharField(max_length=20, choices=Purpose)
     granted = models.BooleanField()
     source = models.CharField(max_length=200)
+    text_version = models.CharField(
+        max_length=100, blank=True, default="", help_text="Of what the shopper was told."
+    )
     changed_at = models.DateTimeField()
 
     class Meta:
@@ -101,12 +105,24 @@ class Consent(models.Model):
 
 
 class ConsentChange(models.Model):
-    """Every grant and withdrawal, in order. Rows are added, never changed."""
+    """Every grant and withdrawal, in order, with its proof. Rows are added, never changed.
+
+    `text_version` is a `ConsentText`'s, or the shop's own name of a text that it keeps itself.
+    """
 
     shopper = models.ForeignKey(Shopper, on_delete=models.CASCADE, related_name="consent_changes")
     purpose = models.CharField(max_length=20, choices=Purpose)
     granted = models.BooleanField()
     source = models.CharField(max_length=200)
+    set_by_kind = models.CharField(
+        max_length=20, blank=True, default="", help_text="staff, api_key, system or visitor."
+    )
+    set_by = models.CharField(
+        max_length=200, blank=True, default="", help_text="Who sent it to us: a key, a person."
+    )
+    text_version = models.CharField(
+        max_length=100, blank=True, default="", help_text="Of what the shopper was told."
+    )
     changed_at = models.DateTimeField()
 
     class Meta:
@@ -114,6 +130,56 @@ class ConsentChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} {'granted' if self.granted else 'withdrawn'} {self.changed_at:%F}"
+
+
+class ConsentText(models.Model):
+    """What shoppers were told when they chose: a version and its wording, which never changes."""
+
+    version = models.CharField(max_length=100, unique=True, help_text="Named with each choice.")
+    wording = models.TextField(help_text="Word for word, as the shopper saw it.")
+    language = models.CharField(max_length=10, default="en")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.version
+
+
+def every_purpose() -> list[str]:
+    return list(Purpose.values)
+
+
+class PrivacyControl(models.Model):
+    """What a browser's Global Privacy Control means in this shop. Without a row: the defaults."""
+
+    refuses = ArrayField(
+        models.CharField(max_length=20, choices=Purpose),
+        default=every_purpose,
+        blank=True,
+        help_text="Purposes for which nothing of such a request is used.",
+    )
+    remembers = models.BooleanField(
+        default=False, help_text="An event sent with it withdraws these purposes for the shopper."
+    )
+
+    objects = models.Manager.from_queryset(SettledQuerySet)()
+
+    class Meta:
+        verbose_name_plural = "privacy control"
+
+    def __str__(self) -> str:
+        return "Global Privacy Control"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        unsettle()
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        deleted = super().delete(*args, **kwargs)
+        unsettle()
+        return deleted
 
 
 class PersonalDataQuerySet(models.QuerySet[M]):
@@ -178,6 +244,9 @@ class Event(models.Model):
         null=True, blank=True, help_text="The served slate that this event answers."
     )
     context = models.JSONField(default=dict, blank=True)
+    private = models.BooleanField(
+        default=False, db_default=False, help_text="Sent with Global Privacy Control."
+    )
 
     stored = models.Manager.from_queryset(PersonalDataQuerySet)()
 

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import FloatField, Q
 from django.db.models.functions import Cast, Extract
 
+from profiles.global_privacy_control import refused
 from profiles.models import Event, EventKind, Purpose, ShopperState
 from profiles.signals import HISTORY_KINDS, SearchedFor, Signal, SignalKind, fold_event
 from tenants.connection import array_of, connection
@@ -236,6 +237,8 @@ def rebuild_states(shoppers: Collection[int], *, until: datetime | None = None) 
             states: defaultdict[int, State] = defaultdict(State)
             told_of = Q(item__isnull=False) | Q(kind=EventKind.SEARCH)
             events = Event.stored.filter(told_of, shopper_id__in=permitted)
+            if refused(Purpose.PERSONALIZATION, gpc=True):
+                events = events.filter(private=False)
             if until is not None:
                 events = events.filter(occurred_at__lt=until)
             # The database counts the seconds: making a datetime of each costs more than folding it.

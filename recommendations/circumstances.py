@@ -41,7 +41,7 @@ Counts = Mapping[int, int]
 def refresh_circumstances(now: datetime) -> int:
     """Learn anew what stands out in which circumstances; how many of these there are.
 
-    From the events of the last 28 days of shoppers who grant personalization. Five queries.
+    From the events of the last 28 days of shoppers who grant research. Five queries.
     """
     everywhere: dict[int, int] = dict(
         _events(now).values_list("item_id").annotate(takers=Count("shopper_id", distinct=True))
@@ -116,7 +116,7 @@ def _read() -> dict[tuple[str, str], _Items]:
 
 def _events(now: datetime) -> PersonalDataQuerySet[Event]:
     since = now - timedelta(days=DAYS)
-    events = permitted_events(Purpose.PERSONALIZATION)
+    events = permitted_events(Purpose.RESEARCH)
     return events.filter(
         kind__in=CHOSEN, item__isnull=False, occurred_at__gte=since, occurred_at__lt=now
     ).order_by()

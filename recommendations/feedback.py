@@ -16,8 +16,9 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from catalog.models import Item
+from profiles.consent import granted_since
 from profiles.exposure import count_impressions
-from profiles.models import Shopper
+from profiles.models import Purpose
 from recommendations.buffer import Buffer, Entry
 from recommendations.fallbacks import Fallback
 from recommendations.models import Decision, Impression, Placement
@@ -134,12 +135,10 @@ def _write(compact: Sequence[Entry]) -> None:
             "pk", "external_id", "title"
         )
     }
-    # A shopper erased in between takes the decision's link along, an item its impressions.
-    shoppers = set(
-        Shopper.objects.filter(
-            pk__in={entry["shopper_id"] for entry in compact if entry["shopper_id"]}
-        ).values_list("pk", flat=True)
-    )
+    # A shopper erased in between, or who withdrew, takes the decision's link along; an item its
+    # impressions.
+    named_shoppers = {entry["shopper_id"] for entry in compact if entry["shopper_id"]}
+    shoppers = set(granted_since(named_shoppers, Purpose.PERSONALIZATION))
     _count_impressions(compact)
     Decision.objects.bulk_create(
         [_decision(entry, items, shoppers) for entry in compact], ignore_conflicts=True

@@ -57,7 +57,7 @@ def update_neighbors(now: datetime, *, params: TrainingParams | None = None) -> 
     if version is None or not version.counting:
         return Update()
     since, latest = int(version.counting["through"]), last_event()
-    new = permitted_events(Purpose.PERSONALIZATION).filter(
+    new = permitted_events(Purpose.RESEARCH).filter(
         pk__gt=since, pk__lte=latest, kind__in=KINDS, item__isnull=False, occurred_at__lt=now
     )
     found = list(new.order_by("pk").values_list("pk", "shopper_id")[: MOST_EVENTS + 1])

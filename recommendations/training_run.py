@@ -98,7 +98,7 @@ def train(now: datetime, *, params: TrainingParams | None = None) -> RankerVersi
 def read_log(
     until: datetime, *, since: datetime | None = None, through: int | None = None
 ) -> InteractionLog:
-    """The events that may train a ranker: of shoppers who grant personalization, before `until`.
+    """The events that may train a ranker: of shoppers who grant research, before `until`.
 
     `through` is the last event, by id, that is read. By binary COPY: 58 bytes an event on the
     way, 32 in the log.
@@ -114,7 +114,7 @@ def read_numbered_log(
     shoppers: Collection[int] | None = None,
 ) -> tuple[InteractionLog, IntArray]:
     """The same with the id of each event, and of some shoppers only where these are given."""
-    events: QuerySet[Event] = permitted_events(Purpose.PERSONALIZATION)
+    events: QuerySet[Event] = permitted_events(Purpose.RESEARCH)
     if since is not None:
         events = events.filter(occurred_at__gte=since)
     if through is not None:
@@ -139,7 +139,7 @@ def read_numbered_log(
 
 def last_event() -> int:
     """The id of the latest event there is; 0 without any."""
-    latest = permitted_events(Purpose.PERSONALIZATION).aggregate(latest=Max("pk"))["latest"]
+    latest = permitted_events(Purpose.RESEARCH).aggregate(latest=Max("pk"))["latest"]
     return int(latest or 0)
 
 

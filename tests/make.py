@@ -44,12 +44,13 @@ def make_item(
 
 
 def make_shopper(external_id: str | None = None, *, granted: bool = True) -> Shopper:
-    """A known shopper who grants personalization unless told otherwise."""
+    """A known shopper who grants personalization and research unless told otherwise."""
     external_id = external_id or f"s-{next(_numbers)}"
     ensure_shoppers([ShopperRef(known=external_id)])
     shopper = get_shopper(external_id)
     if granted:
-        record_consents([shopper], {Purpose.PERSONALIZATION: True}, source="tests")
+        choices = {Purpose.PERSONALIZATION: True, Purpose.RESEARCH: True}
+        record_consents([shopper], choices, source="tests")
     return shopper
 
 

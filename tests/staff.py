@@ -15,9 +15,11 @@ from catalog.search_models import SearchSynonym
 from profiles.models import (
     Consent,
     ConsentChange,
+    ConsentText,
     Event,
     EventImport,
     EventKind,
+    PrivacyControl,
     Session,
     SignalPolicy,
 )
@@ -160,8 +162,10 @@ def one_of_each(marker: str = "ours") -> dict[type[Model], Model]:
             kind="brand", suggestion=f"{marker} brand", spellings={f"{marker} Brand": 1}, items=1
         ),
         QualityPolicy.objects.create(note=f"{marker} note"),
-        Consent.objects.get(shopper=shopper),
-        ConsentChange.objects.get(shopper=shopper),
+        Consent.objects.get(shopper=shopper, purpose="personalization"),
+        ConsentChange.objects.get(shopper=shopper, purpose="personalization"),
+        ConsentText.objects.create(version=f"{marker} text", wording=f"{marker} wording"),
+        PrivacyControl.objects.create(refuses=["marketing"]),
         Session.objects.get(shopper=shopper),
         Event.stored.get(shopper=shopper),
         SignalPolicy.objects.create(signal_kind=f"{marker} signals"),

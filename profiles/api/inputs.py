@@ -42,8 +42,12 @@ class ConsentChoices(Input):
     analytics: bool | None = None
     marketing: bool | None = None
     language_model: bool | None = None
+    research: bool | None = None
     source: Annotated[Text, Field(min_length=1, max_length=200)] = Field(
         description="Where the shopper chose, as 'cookie banner'."
+    )
+    text: Annotated[Text, Field(max_length=100)] = Field(
+        "", description="The version of what the shopper was told."
     )
 
 
@@ -57,3 +61,20 @@ class ShopperOutput(BaseModel):
     traits: dict[str, Any]
     preferences: dict[str, Any]
     consents: dict[str, bool]
+
+
+class ConsentChangeOutput(BaseModel):
+    """One grant or withdrawal, and what proves it."""
+
+    purpose: str
+    granted: bool
+    changed_at: str
+    source: str = Field(description="Where the shopper chose.")
+    set_by: str = Field(description="Who sent it: a key, a staff user, a program.")
+    text: str = Field(description="The version of what the shopper was told.")
+    wording: str | None = Field(description="Of that version, where it is kept here.")
+
+
+class ConsentHistoryOutput(BaseModel):
+    consents: dict[str, bool]
+    history: list[ConsentChangeOutput] = Field(description="The latest first, at most 1,000.")

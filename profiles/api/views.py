@@ -10,13 +10,15 @@ from rest_framework.views import APIView
 
 from profiles.api.inputs import (
     ConsentChoices,
+    ConsentHistoryOutput,
     DocumentedEventBatch,
     EventBatch,
     EventOutcomes,
     ShopperInput,
     ShopperOutput,
 )
-from profiles.consent import consents_of, record_consents
+from profiles.consent import consent_proofs, consents_of, record_consents
+from profiles.global_privacy_control import sent_with
 from profiles.identity import ShopperRef, ensure_shoppers, get_shopper
 from profiles.ingest import OutcomeStatus, record_events
 from profiles.models import Purpose, Shopper
@@ -61,7 +63,7 @@ class EventsView(APIView):
     def post(self, request: Request) -> Response:
         """Up to 1,000 events; each is stored, repeated or refused for itself, in order."""
         batch = parse_body(request, EventBatch)
-        outcomes = record_events(batch.events)
+        outcomes = record_events(batch.events, gpc=sent_with(request))
         counts = Counter(outcome.status for outcome in outcomes)
         return Response(
             {
@@ -107,7 +109,33 @@ class ShopperView(APIView):
 
 
 class ConsentsView(APIView):
-    required_scopes: ClassVar = {"PUT": Scope.SHOPPERS_WRITE}
+    required_scopes: ClassVar = {"GET": Scope.SHOPPERS_READ, "PUT": Scope.SHOPPERS_WRITE}
+
+    @extend_schema(
+        summary="Read consents and their proof",
+        parameters=[SHOPPER_ID],
+        responses={200: ConsentHistoryOutput, **REFUSALS},
+    )
+    def get(self, request: Request, shopper: str) -> Response:
+        """What the shopper allows now, and every choice that led there."""
+        found = get_shopper(parse_external_id(shopper, field="shopper"))
+        return Response(
+            {
+                "consents": consents_of(found),
+                "history": [
+                    {
+                        "purpose": change.purpose,
+                        "granted": change.granted,
+                        "changed_at": change.changed_at.isoformat(),
+                        "source": change.source,
+                        "set_by": f"{change.set_by_kind} {change.set_by}".strip(),
+                        "text": change.text_version,
+                        "wording": wording,
+                    }
+                    for change, wording in consent_proofs(found)
+                ],
+            }
+        )
 
     @extend_schema(
         summary="Grant or withdraw consent",
@@ -127,6 +155,7 @@ class ConsentsView(APIView):
                 if (granted := getattr(choices, purpose.value)) is not None
             },
             source=choices.source,
+            text=choices.text,
         )
         return Response(_output(found))
 

@@ -9,9 +9,11 @@ import orjson
 from django.db import DatabaseError
 from django.utils import timezone
 
+from profiles.global_privacy_control import refused
 from profiles.identity import ShopperRef
+from profiles.models import Purpose
 from recommendations.api.outputs import slate_output
-from recommendations.context import build_request
+from recommendations.context import FoundState, build_request
 from recommendations.feedback import record_prepared, record_served
 from recommendations.placements import placement_settings
 from recommendations.prepared import DECISION, Ready, find_ready, page_of, to_prepare
@@ -27,14 +29,20 @@ def answer(
     cart_items: Sequence[str] | None = None,
     limit: int,
     around: Circumstances = NO_CIRCUMSTANCES,
+    gpc: bool = False,
 ) -> dict[str, Any]:
     """`SlateOutput`, and the decision is noted. One to three queries.
+
+    With `gpc`, Global Privacy Control, a shopper is served as one who does not grant
+    personalization, if the shop lets the signal refuse that.
 
     Raises DomainError as `build_request` does.
     """
     started, now = time.perf_counter(), timezone.now()
     page, found = None, None
-    if shopper is not None and item is None and cart_items is None:
+    if shopper is not None and refused(Purpose.PERSONALIZATION, gpc=gpc):
+        found = FoundState(None)
+    elif shopper is not None and item is None and cart_items is None:
         page = _page(placement, limit, now, around)
         ready = find_ready(page, shopper, now=now) if page else None
         if isinstance(ready, Ready):

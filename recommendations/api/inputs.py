@@ -47,6 +47,7 @@ class RecommendationQuery(Input):
     country: Country = ""
     referrer: Referrer = ""
     limit: int = Field(10, ge=1, le=MAX_LIMIT)
+    gpc: bool = Field(default=False, description="The browser sent Global Privacy Control.")
 
     @property
     def around(self) -> Circumstances:

@@ -73,6 +73,7 @@ class SearchInput(Input):
     device: Device = ""
     country: Country = ""
     referrer: Referrer = ""
+    gpc: bool = Field(default=False, description="The browser sent Global Privacy Control.")
 
     @property
     def around(self) -> Circumstances:

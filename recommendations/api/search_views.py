@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from profiles.global_privacy_control import sent_with
 from profiles.identity import ShopperRef
 from recommendations.api.search_inputs import (
     MAX_FACETS,
@@ -51,6 +52,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "device": {"type": "string", "enum": ["mobile", "tablet", "desktop"]},
     "country": {"type": "string", "pattern": "^[A-Za-z]{2}$"},
     "referrer": {"type": "string", "maxLength": 100},
+    "gpc": {"type": "boolean", "default": False},
 }
 LISTED = ("filter", "ignore")
 
@@ -95,6 +97,7 @@ class SearchView(APIView):
                 shopper=ShopperRef.given(given.shopper, given.anonymous),
                 session=given.session,
                 around=given.around,
+                gpc=sent_with(request, field=given.gpc),
             )
         )
         record_results(found)

@@ -1,6 +1,6 @@
 """The slate for a shopper and placement, and why it was what it was."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from profiles.global_privacy_control import sent_with
 from profiles.identity import ShopperRef
 from recommendations.api.answers import answer
 from recommendations.api.inputs import (
@@ -26,12 +27,14 @@ from tenants.errors import BODY_REFUSALS, REFUSALS, ErrorOutput
 from tenants.input import parse_body, parse_query
 from tenants.models import Scope
 
+SHAPES: dict[str, dict[str, Any]] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 10},
+    "gpc": {"type": "boolean", "default": False},
+}
 QUERY = [
     OpenApiParameter(
         name,
-        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 10}
-        if name == "limit"
-        else {"type": "string", "minLength": 1},
+        SHAPES.get(name, {"type": "string", "minLength": 1}),
         required=field.is_required(),
         description=field.description or "",
     )
@@ -61,6 +64,7 @@ class RecommendationsView(APIView):
                 cart_items=query.items,
                 limit=query.limit,
                 around=query.around,
+                gpc=sent_with(request, field=query.gpc),
             )
         )
 

@@ -20,7 +20,9 @@ from catalog.search.understanding.lexicon import CORE_ROLES
 from catalog.search.understanding.understand import Constraint, Understanding, understand
 from catalog.search.understanding.vocabulary import Vocabulary
 from catalog.search.values import Rescue, SearchRequest, SearchResults
-from recommendations.context import build_request
+from profiles.global_privacy_control import refused
+from profiles.models import Purpose
+from recommendations.context import FoundState, build_request
 from recommendations.fallbacks import Fallback, note_fallback
 from recommendations.recommend import weighs
 from recommendations.searching.items import shown_items
@@ -120,12 +122,18 @@ class _Search:
                 shopper=self.query.shopper,
                 now=self.now,
                 around=replace(self.query.around, query=self.query.text),
+                found=FoundState(None) if self._withheld else None,
             )
         except DomainError:
             return None
         if Fallback.DATABASE not in request.fallbacks:
             self.fallbacks += request.fallbacks
         return request
+
+    @property
+    def _withheld(self) -> bool:
+        gpc = self.query.gpc
+        return self.query.shopper is not None and refused(Purpose.PERSONALIZATION, gpc=gpc)
 
     def _weigh(self, ordered: Ordered, request: RecommendationRequest, *, reorder: bool) -> None:
         narrowed = bool(self.query.filters or self.used.filters)

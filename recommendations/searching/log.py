@@ -16,6 +16,7 @@ from django.conf import settings
 from catalog.search.filter_syntax import write_filter
 from catalog.search.understanding.words import fold
 from profiles.consent import granted_since
+from profiles.global_privacy_control import refused
 from profiles.identity import ShopperRef, resolve
 from profiles.models import Purpose
 from recommendations.buffer import Buffer, Entry
@@ -68,15 +69,16 @@ def drawer_of(answer: SearchAnswer) -> int | None:
 
 def _compact(answer: SearchAnswer) -> dict[str, Any]:
     query = answer.query
+    named = not refused(Purpose.ANALYTICS, gpc=query.gpc)
     return {
         "id": str(answer.search_id),
         "tenant": tenant_id(),
         "at": answer.searched_at.timestamp(),
         "text": query.text,
         "language": query.language,
-        "known": query.shopper and query.shopper.known,
-        "anonymous": query.shopper and query.shopper.anonymous,
-        "drawer": drawer_of(answer),
+        "known": named and query.shopper and query.shopper.known,
+        "anonymous": named and query.shopper and query.shopper.anonymous,
+        "drawer": drawer_of(answer) if named else None,
         "results": answer.total,
         "rescues": answer.rescues,
         "corrected": answer.corrected or "",

@@ -34,6 +34,8 @@ class SearchQuery:
     session: str | None = None
     around: Circumstances = NO_CIRCUMSTANCES
     """What the request says of itself; rules may ask for it. Its `query` is not read: `text` is."""
+    gpc: bool = False
+    """Sent with Global Privacy Control."""
 
 
 class State(StrEnum):

@@ -54,8 +54,9 @@ def test_the_lists_take_as_many_statements_for_many_rows_as_for_few(tenant: Tena
     add_shoppers(30)
     many = [statements(staff, page) for page in pages]
     # The staff user; the estimate of the table, too small to go by; the count; the keys of the
-    # page; its rows with their shoppers (and items). Of shoppers also identities and consents.
-    assert many == few == [5, 7, 5, 5, 5]
+    # page; its rows with their shoppers (and items); the entry of the audit trail. Of shoppers
+    # also identities and consents.
+    assert many == few == [6, 8, 6, 6, 6]
 
 
 def test_events_are_found_by_shopper_and_by_item(tenant: Tenant) -> None:

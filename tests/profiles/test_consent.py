@@ -73,6 +73,7 @@ def test_purposes_are_granted_apart(api: ApiClient) -> None:
         "analytics": True,
         "marketing": False,
         "language_model": False,
+        "research": False,
     }
     assert permitted_events(Purpose.ANALYTICS).count() == 1
     for purpose in (PERSONALIZATION, Purpose.MARKETING, Purpose.LANGUAGE_MODEL):
@@ -115,7 +116,8 @@ def test_the_api_records_choices_and_leaves_the_others_alone(api: ApiClient) -> 
     )
     assert answer.status_code == 200
     assert answer.json()["consents"] == {
-        "personalization": True, "analytics": False, "marketing": False, "language_model": False,
+        "personalization": True, "analytics": False, "marketing": False,
+        "language_model": False, "research": False,
     }  # fmt: skip
     answer = api.put("/api/v1/shoppers/s-1/consents", {"analytics": True, "source": "account"})
     assert answer.json()["consents"]["personalization"] is True

@@ -73,6 +73,7 @@ CALLS: dict[tuple[str, str], Callable[[Planted], Sent]] = {
     ),
     ("GET", "api/v1/shoppers/<str:shopper>"): lambda _: {},
     ("PUT", "api/v1/shoppers/<str:shopper>"): lambda _: sends({"preferences": {"color": "red"}}),
+    ("GET", "api/v1/shoppers/<str:shopper>/consents"): lambda _: {},
     ("PUT", "api/v1/shoppers/<str:shopper>/consents"): lambda _: sends(
         {"personalization": False, "analytics": True, "source": "account"}
     ),
