@@ -9,7 +9,7 @@ UV_VERSION := 0.13.8
 .PHONY: help demo stop reset test lint format types lock browser clean \
 	bench bench-quality bench-reasons bench-understanding bench-serving \
 	bench-ingest bench-import bench-search bench-search-serving bench-catalog-quality \
-	bench-train drill-audit
+	bench-train drill-audit drill-consent
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -78,6 +78,9 @@ bench-catalog-quality: $(VENV)/.dev  ## Seconds to judge a catalog of 100,000 it
 
 drill-audit: $(VENV)/.dev  ## Tamper with an audit trail as superuser: each attack is found.
 	$(BIN)/python bench/audit_drill.py
+
+drill-consent: $(VENV)/.dev  ## Random consent histories: nothing is read that is not allowed.
+	$(BIN)/python bench/consent_drill.py
 
 lock: $(BIN)/uv  ## Write the locked requirements, with hashes.
 	for name in requirements requirements-dev; do $(BIN)/uv pip compile -q --python-version 3.11 \

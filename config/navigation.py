@@ -65,6 +65,11 @@ TABS: tuple[tuple[Page, ...], ...] = (
     (Page("catalog.feedimport", "Imports"), Page("catalog.feedrowerror", "Row errors")),
     (Page("profiles.shopper", "Shoppers"), Page("profiles.session", "Sessions")),
     (
+        Page("profiles.signalpolicy", "In force"),
+        Page("profiles.policyproposal", "Proposals"),
+        Page("profiles.sensitivetopic", "Sensitive"),
+    ),
+    (
         Page("profiles.consent", "Now"),
         Page("profiles.consentchange", "History"),
         Page("profiles.consenttext", "Texts"),

@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -12,9 +11,9 @@ from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     RadioFilter,
 )
-from unfold.widgets import UnfoldAdminSelectWidget
 
-import profiles.privacy_admin  # noqa: F401  # registers itself
+import profiles.policy_admin
+import profiles.privacy_admin  # noqa: F401  # register themselves
 from profiles.finding import find_item_ids, find_shopper_ids
 from profiles.models import (
     Consent,
@@ -25,17 +24,13 @@ from profiles.models import (
     Purpose,
     Session,
     Shopper,
-    SignalPolicy,
 )
-from profiles.signals import SignalKind
 from tenants.pages import (
     NO_VALUE,
     DayRangeFilter,
     LongListAdmin,
-    ModelAdmin,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    delete_one_by_one,
     display,
     link_to,
     list_address,
@@ -283,34 +278,6 @@ class EventAdmin(OfShopperAdmin):
     @display(description="Answers", label="info")
     def answers(self, event: Event) -> str:
         return "a slate" if event.decision_id else ""
-
-
-class SignalPolicyForm(forms.ModelForm[SignalPolicy]):
-    signal_kind = forms.ChoiceField(
-        choices=[(kind.value, kind.value.replace("_", " ").capitalize()) for kind in SignalKind],
-        widget=UnfoldAdminSelectWidget,
-    )
-
-    class Meta:
-        model = SignalPolicy
-        fields = ("signal_kind", "may_rank", "may_cite")
-
-
-@admin.register(SignalPolicy)
-class SignalPolicyAdmin(ModelAdmin[SignalPolicy]):
-    """What each kind of signal may do. A kind without a row may do what its default says."""
-
-    form = SignalPolicyForm
-    list_display = ("signal_kind", "may_rank", "may_cite")
-    list_editable = ("may_rank", "may_cite")
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SignalPolicy]) -> None:
-        delete_one_by_one(queryset)
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: SignalPolicy | None = None
-    ) -> tuple[str, ...]:
-        return ("signal_kind",) if obj else ()
 
 
 @admin.register(EventImport)

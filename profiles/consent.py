@@ -22,6 +22,7 @@ from profiles.models import (
     Shopper,
     ShopperState,
 )
+from profiles.mutes import NO_MUTES, Mutes, mutes_from
 from profiles.signals import SearchedFor, Signal
 from profiles.state import (
     cart_signals,
@@ -52,7 +53,8 @@ class PermittedState:
     """The online state of a shopper who grants the purpose that it was read for.
 
     `seen` holds how often each item was shown lately, by day; see `profiles.exposure`. `searches`
-    is what was searched for, newest first. `version` is another text after any change.
+    is what was searched for, newest first. `version` is another text after any change. `mutes` is
+    what the shopper said not to use.
     """
 
     shopper_id: int
@@ -64,6 +66,7 @@ class PermittedState:
     seen: Seen = field(default_factory=dict)
     searches: list[SearchedFor] = field(default_factory=list)
     version: str = ""
+    mutes: Mutes = NO_MUTES
 
 
 # `permitted_states` written out: this is read on every request, and building it by the ORM costs
@@ -85,7 +88,7 @@ are, PostgreSQL 18, 5.6 System Columns."""
 STATE_COLUMNS = f"""
     i.shopper_id, coalesce(s.history, '[]'), coalesce(s.cart, '{{}}'),
     coalesce(s.dismissed, '{{}}'), sh.preferences, sh.traits, coalesce(s.seen, '{{}}'),
-    coalesce(s.searches, '[]'), {STATE_VERSION}
+    coalesce(s.searches, '[]'), sh.muted, {STATE_VERSION}
 """
 """What `state_of` reads."""
 
@@ -102,7 +105,7 @@ def find_state(kind: Identity.Kind, value: str, purpose: Purpose) -> PermittedSt
 
 def state_of(row: Sequence[Any]) -> PermittedState:
     """The state in a row of STATE_COLUMNS."""
-    shopper_id, history, cart, dismissed, preferences, traits, seen, searches, version = row
+    shopper_id, history, cart, dismissed, preferences, traits, seen, searches, muted, version = row
     return PermittedState(
         shopper_id,
         signals_from(orjson.loads(history)),
@@ -113,6 +116,7 @@ def state_of(row: Sequence[Any]) -> PermittedState:
         orjson.loads(seen),
         searches_from(orjson.loads(searches)),
         version,
+        mutes_from(orjson.loads(muted)),
     )
 
 

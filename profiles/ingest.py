@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from django.db import connection
 from django.utils import timezone
+from prometheus_client import Counter
 from pydantic import ValidationError
 
 from profiles.consent import record_consents
@@ -18,9 +19,13 @@ from profiles.global_privacy_control import SOURCE, privacy_control
 from profiles.identity import ShopperRef, resolve
 from profiles.models import EventKey, EventKind, Purpose, Shopper
 from profiles.partitions import ensure_partitions
+from profiles.policy import signal_policy
 from tenants.deadlocks import in_transaction
 from tenants.input import MAX_FIELDS_NAMED, field_of
 
+NOT_COLLECTED_EVENTS = Counter(
+    "attune_events_not_collected_total", "Events refused by a signal policy.", ["kind"]
+)
 KEYS_KEPT = timedelta(days=30)
 LOG_KEY_START = "log:"
 """How the keys begin that an imported log's rows get from what they say."""
@@ -45,6 +50,11 @@ STORED = Outcome(OutcomeStatus.STORED)
 REPEATED = Outcome(OutcomeStatus.REPEATED)
 UNKNOWN_KIND = Outcome(
     OutcomeStatus.REFUSED, "invalid_event", {"kind": f"One of {', '.join(EventKind)}."}
+)
+NOT_COLLECTED = Outcome(
+    OutcomeStatus.REFUSED,
+    "not_collected",
+    {"kind": "The shop's signal policy lets no events of this kind be collected."},
 )
 UNKNOWN_ITEM = Outcome(
     OutcomeStatus.REFUSED, "unknown_item", {"item": "There is no item with this id."}
@@ -75,6 +85,10 @@ def record_events(
             parsed[position] = event_adapter.validate_python(raw, strict=False)
         except ValidationError as error:
             outcomes[position] = _refused(error)
+    uncollected = signal_policy().uncollected
+    for position in [p for p, event in parsed.items() if event.kind in uncollected]:
+        outcomes[position] = NOT_COLLECTED
+        NOT_COLLECTED_EVENTS.labels(kind=parsed.pop(position).kind).inc()
     items = _item_ids(parsed.values())
     for position in [p for p, event in parsed.items() if _item_of(event) not in items]:
         outcomes[position] = UNKNOWN_ITEM

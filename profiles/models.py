@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+import profiles.policy_models  # noqa: F401  # the other models of this app
 from catalog.models import Item
 from tenants.settled import SettledQuerySet, unsettle
 
@@ -49,6 +50,12 @@ class Shopper(models.Model):
     traits = models.JSONField(default=dict, blank=True, help_text="Given by the shop.")
     preferences = models.JSONField(default=dict, blank=True, help_text="Given by the shopper.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    muted = models.JSONField(
+        default=list,
+        db_default=[],
+        editable=False,
+        help_text="What the shopper said not to use: [kind, item id, name, since] each.",
+    )
     merged_into = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="+", editable=False
     )
@@ -309,32 +316,6 @@ class ShopperState(models.Model):
 
     def __str__(self) -> str:
         return f"State of {self.shopper_id}"
-
-
-class SignalPolicy(models.Model):
-    """What the merchant lets a kind of signal do. A kind without a row follows its default."""
-
-    signal_kind = models.CharField(max_length=30, unique=True)
-    may_rank = models.BooleanField(default=True, help_text="It may move items up or down.")
-    may_cite = models.BooleanField(default=True, help_text="A reason may name it to the shopper.")
-
-    objects = models.Manager.from_queryset(SettledQuerySet)()
-
-    class Meta:
-        ordering = ["signal_kind"]
-        verbose_name_plural = "signal policies"
-
-    def __str__(self) -> str:
-        return self.signal_kind
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        super().save(*args, **kwargs)
-        unsettle()
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        deleted = super().delete(*args, **kwargs)
-        unsettle()
-        return deleted
 
 
 class EventImport(models.Model):

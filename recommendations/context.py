@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import TypeVar
@@ -14,6 +14,7 @@ from profiles.consent import PermittedState, find_state
 from profiles.exposure import shown_too_often
 from profiles.identity import ShopperRef
 from profiles.models import Identity, Purpose
+from profiles.mutes import NO_MUTES, Mutes
 from profiles.policy import Policy, signal_policy
 from profiles.signals import SECONDS_PER_DAY, Signal, SignalKind
 from recommendations.circumstances import hints_of
@@ -86,6 +87,7 @@ def build_request(
     if shopper is None or known is not None:
         # Of somebody who is named and does not allow it, not even the country is used.
         hints += _circumstances(around, policy, now, fallbacks)
+    hints, policy = _without_sensitive(hints, policy, known, now)
     hints += _linked(settings, policy, {signal.item for signal in (*cart, *context)}, fallbacks)
     again = settings.question == Placement.Question.BUY_AGAIN
     owned = frozenset(signal.item for signal in history if signal.kind in OWNED_KINDS)
@@ -99,7 +101,15 @@ def build_request(
         shopper_id=known.shopper_id if known else None,
         personalized=bool(history or cart or _said(hints)),
         signals=(
-            *_usable(settings, policy, history=history, cart=cart, context=context),
+            *_usable(
+                settings,
+                policy,
+                known.mutes if known else NO_MUTES,
+                now,
+                history=history,
+                cart=cart,
+                context=context,
+            ),
             *(hint.signal(now) for hint in hints),
         ),
         hints=hints,
@@ -241,18 +251,57 @@ def _blend_name(settings: PlacementSettings) -> BlendName:
 def _usable(
     settings: PlacementSettings,
     policy: Policy,
+    mutes: Mutes,
+    now: datetime,
     *,
     history: Collection[Signal],
     cart: Collection[Signal],
     context: Collection[Signal],
 ) -> tuple[Signal, ...]:
-    """The signals that this placement ranks by, as far as the policy lets their kind rank."""
+    """The signals that this placement ranks by, as far as the policy lets them and the shopper did
+    not mute them."""
     asked = (*history,)
     if settings.question == Placement.Question.ITEM:
         asked = (*context, *history)
     elif settings.question == Placement.Question.CART:
         asked = (*cart, *history)
-    return tuple(signal for signal in asked if signal.kind in policy.may_rank)
+    at, ranks, cover = now.timestamp(), policy.ranks, mutes.cover
+    return tuple(
+        s
+        for s in asked
+        if ranks(s.kind, s.item, s.name, s.last_at, at) and not cover(s.kind, s.item, s.name)
+    )
+
+
+def _without_sensitive(
+    hints: tuple[Hint, ...], policy: Policy, known: PermittedState | None, now: datetime
+) -> tuple[tuple[Hint, ...], Policy]:
+    """The hints that may rank and are not muted, and the policy for this request: what is said of
+    mostly sensitive items is as sensitive as they are."""
+    mutes = known.mutes if known else NO_MUTES
+    kept, names = [], set()
+    for hint in hints:
+        at = now.timestamp() if hint.at is None else hint.at
+        if mutes.cover(hint.kind, None, hint.name):
+            continue
+        if not policy.ranks(hint.kind, 0, hint.name, at, now.timestamp()):
+            continue
+        if _mostly(hint, policy.unranked):
+            continue
+        if _mostly(hint, policy.sensitive):
+            names.add(hint.name)
+        kept.append(hint)
+    if names:
+        policy = replace(policy, sensitive_names=policy.sensitive_names | names)
+    return tuple(kept), policy
+
+
+def _mostly(hint: Hint, sensitive: frozenset[int]) -> bool:
+    """Whether at least half of what a hint speaks for is sensitive."""
+    if not sensitive:
+        return False
+    items = hint.items.tolist()
+    return 2 * sum(item in sensitive for item in items) >= len(items) > 0
 
 
 def _facts(known: PermittedState, around: Circumstances, now: datetime) -> ShopperFacts:

@@ -21,8 +21,8 @@ from profiles.models import (
     EventKind,
     PrivacyControl,
     Session,
-    SignalPolicy,
 )
+from profiles.policy_models import PolicyProposal, SensitiveTopic, SignalPolicy
 from recommendations.models import (
     Decision,
     Impression,
@@ -169,6 +169,10 @@ def one_of_each(marker: str = "ours") -> dict[type[Model], Model]:
         Session.objects.get(shopper=shopper),
         Event.stored.get(shopper=shopper),
         SignalPolicy.objects.create(signal_kind=f"{marker} signals"),
+        PolicyProposal.objects.create(
+            signal_kind="view", why=f"{marker} why", proposed_by=f"{marker} person"
+        ),
+        SensitiveTopic.objects.create(value=f"{marker} category", topic="health"),
         EventImport.objects.create(file_name=f"{marker}-log.csv", purposes=["personalization"]),
         rule,
         Segment.objects.create(name=f"{marker} segment", visits="new"),

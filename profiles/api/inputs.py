@@ -1,11 +1,12 @@
 """What the profiles API takes and answers."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from profiles.contract import ContextKey, ContextValue, EventInput
-from tenants.input import Input, Text
+from profiles.policy import KINDS
+from tenants.input import ExternalId, Input, Text
 
 MAX_EVENTS = 1_000
 
@@ -61,6 +62,53 @@ class ShopperOutput(BaseModel):
     traits: dict[str, Any]
     preferences: dict[str, Any]
     consents: dict[str, bool]
+
+
+class MuteInput(Input):
+    """What not to use: a kind of signal, an item or both, or a kind and a name. Take it from
+    `GET …/signals`, or from what a reason cites."""
+
+    kind: Literal["", *KINDS] = Field("", description="A kind of signal; empty: any.")  # type: ignore[valid-type]  # written out it would be another list of kinds
+    item: ExternalId | None = Field(None, description="About which item.")
+    name: Text | None = Field(None, description="Of a preference, a search or a circumstance.")
+
+    @model_validator(mode="after")
+    def says_something(self) -> Self:
+        if not self.kind and self.item is None:
+            raise ValueError("Either kind or item must be given.")
+        if self.name is not None and (not self.kind or self.item is not None):
+            raise ValueError("A name goes with a kind, and not with an item.")
+        return self
+
+
+class UnmuteInput(MuteInput):
+    """A mute to undo, as it was said."""
+
+
+class MuteOutput(BaseModel):
+    kind: str
+    item: str | None
+    name: str | None
+    since: str
+
+
+class OwnSignalOutput(BaseModel):
+    kind: str
+    item: str | None
+    title: str | None
+    name: str | None = Field(description="Of a preference or a search.")
+    strength: float = Field(description="As of now: it halves every 180 days.")
+    events: int = Field(description="How many stored events it stands for.")
+    at: str | None = Field(description="When it last happened.")
+    may_rank: bool
+    may_cite: bool
+    muted: bool
+
+
+class OwnSignalsOutput(BaseModel):
+    personalization: bool = Field(description="Whether anything of it is read at all.")
+    signals: list[OwnSignalOutput] = Field(description="The latest first.")
+    mutes: list[MuteOutput]
 
 
 class ConsentChangeOutput(BaseModel):

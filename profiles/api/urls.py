@@ -2,10 +2,12 @@
 
 from django.urls import path
 
-from profiles.api.views import ConsentsView, EventsView, ShopperView
+from profiles.api.views import ConsentsView, EventsView, MutesView, ShopperView, SignalsView
 
 urlpatterns = [
     path("events", EventsView.as_view(), name="events"),
     path("shoppers/<str:shopper>", ShopperView.as_view(), name="shopper"),
     path("shoppers/<str:shopper>/consents", ConsentsView.as_view(), name="consents"),
+    path("shoppers/<str:shopper>/mutes", MutesView.as_view(), name="mutes"),
+    path("shoppers/<str:shopper>/signals", SignalsView.as_view(), name="signals"),
 ]

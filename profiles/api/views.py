@@ -1,8 +1,10 @@
 """Events in; shoppers and their consents."""
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any, ClassVar
 
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,14 +16,19 @@ from profiles.api.inputs import (
     DocumentedEventBatch,
     EventBatch,
     EventOutcomes,
+    MuteInput,
+    OwnSignalsOutput,
     ShopperInput,
     ShopperOutput,
+    UnmuteInput,
 )
 from profiles.consent import consent_proofs, consents_of, record_consents
 from profiles.global_privacy_control import sent_with
 from profiles.identity import ShopperRef, ensure_shoppers, get_shopper
 from profiles.ingest import OutcomeStatus, record_events
 from profiles.models import Purpose, Shopper
+from profiles.mutes import mute, mutes_of, unmute
+from profiles.own_signals import own_signals
 from tenants.errors import BODY_REFUSALS, REFUSALS
 from tenants.input import parse_body, parse_external_id
 from tenants.models import Scope
@@ -158,6 +165,62 @@ class ConsentsView(APIView):
             text=choices.text,
         )
         return Response(_output(found))
+
+
+class SignalsView(APIView):
+    required_scopes: ClassVar = {"GET": Scope.SHOPPERS_READ}
+
+    @extend_schema(
+        summary="What ranking reads of a shopper",
+        parameters=[SHOPPER_ID],
+        responses={200: OwnSignalsOutput, **REFUSALS},
+    )
+    def get(self, request: Request, shopper: str) -> Response:
+        """Each signal with what it may do, and what the shopper muted. No signal is read without
+        consent for personalization."""
+        return Response(_signals(get_shopper(parse_external_id(shopper, field="shopper"))))
+
+
+class MutesView(APIView):
+    required_scopes: ClassVar = {
+        "POST": Scope.SHOPPERS_WRITE,
+        "DELETE": Scope.SHOPPERS_WRITE,
+    }
+
+    @extend_schema(
+        summary="Mute a signal",
+        parameters=[SHOPPER_ID],
+        request=MuteInput,
+        responses={200: OwnSignalsOutput, **BODY_REFUSALS},
+    )
+    def post(self, request: Request, shopper: str) -> Response:
+        """ "Don't use this": it is neither ranked on nor cited, from the next request on."""
+        given = parse_body(request, MuteInput)
+        found = _ensure(shopper)
+        mute(found, kind=given.kind, item=given.item, name=given.name, now=timezone.now())
+        return Response(_signals(found))
+
+    @extend_schema(
+        summary="Use a muted signal again",
+        parameters=[SHOPPER_ID],
+        request=UnmuteInput,
+        responses={200: OwnSignalsOutput, **BODY_REFUSALS},
+    )
+    def delete(self, request: Request, shopper: str) -> Response:
+        """Undoes a mute that says the same. Undoing what is not muted changes nothing."""
+        given = parse_body(request, UnmuteInput)
+        found = get_shopper(parse_external_id(shopper, field="shopper"))
+        unmute(found, kind=given.kind, item=given.item, name=given.name)
+        return Response(_signals(found))
+
+
+def _signals(shopper: Shopper) -> dict[str, Any]:
+    now = timezone.now()
+    return {
+        "personalization": consents_of(shopper)[Purpose.PERSONALIZATION],
+        "signals": [asdict(signal) for signal in own_signals(shopper, now=now)],
+        "mutes": [asdict(each) for each in mutes_of(shopper)],
+    }
 
 
 def _ensure(shopper: str) -> Shopper:

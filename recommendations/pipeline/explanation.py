@@ -83,7 +83,7 @@ def explain(
     signals, may_cite = ledger.signals, policy.may_cite
     for position, (index, generator, amount) in enumerate(ledger.entries):
         signal = signals[index]
-        if amount <= 0 or signal.kind not in may_cite:
+        if amount <= 0 or not policy.cites(signal.kind, signal.item_id, signal.name):
             continue
         if signal.kind in CONSIDERED_KINDS and SignalKind.PURCHASE in may_cite:
             # What was looked at, or put in the cart, and then bought: say that it was bought.

@@ -17,9 +17,7 @@ from profiles.models import (
     Purpose,
     Session,
     Shopper,
-    SignalPolicy,
 )
-from profiles.policy import signal_policy
 from tenants.models import Tenant
 from tests.make import make_event, make_item, make_shopper
 from tests.staff import Browser, page_of, sign_in, text_of
@@ -115,27 +113,6 @@ def test_shoppers_are_narrowed_by_consent_and_identity(tenant: Tenant) -> None:
     assert shown(staff, SHOPPERS, *names, identity="anonymous") == {"cookie-9"}
     assert shown(staff, SHOPPERS, *names, q="cookie-9") == {"cookie-9"}
     assert shown(staff, SHOPPERS, *names, q="grant") == {"granting"}
-
-
-def test_a_changed_signal_policy_holds_at_once(tenant: Tenant) -> None:
-    assert "view" in signal_policy().may_rank, "now it is cached"
-    staff = sign_in(tenant)
-    form = {"signal_kind": "view", "may_cite": "on"}
-    assert staff.post(page_of(SignalPolicy, "add"), form).status_code == 302
-    assert "view" not in signal_policy().may_rank
-
-    policy = SignalPolicy.objects.get()
-    staff.post(
-        page_of(SignalPolicy, "changelist"),
-        {"action": "delete_selected", "_selected_action": [policy.pk], "post": "yes"},
-    )
-    assert "view" in signal_policy().may_rank, "also when the rows are deleted as a set"
-
-
-def test_a_kind_of_signal_that_is_none_gets_no_policy(tenant: Tenant) -> None:
-    form = {"signal_kind": "telepathy", "may_cite": "on"}
-    assert sign_in(tenant).post(page_of(SignalPolicy, "add"), form).status_code == 200
-    assert not SignalPolicy.objects.exists()
 
 
 def test_events_are_counted_by_the_hour_they_happened_in(tenant: Tenant) -> None:

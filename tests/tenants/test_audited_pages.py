@@ -3,7 +3,8 @@
 from django.contrib import admin
 
 from catalog.models import Item, Review
-from profiles.models import EventKind, Shopper, SignalPolicy
+from profiles.models import EventKind, Shopper
+from profiles.policy_models import SensitiveTopic
 from recommendations.models import MerchandisingRule, Placement, RankerVersion
 from recommendations.training.recipe import Recipe
 from tenants.audit import HIDDEN, is_secret, shown
@@ -71,48 +72,49 @@ def test_a_change_holds_who_did_it_what_it_was_and_what_it_is(tenant: Tenant) ->
 
 def test_additions_and_deletions_are_recorded_with_their_values(tenant: Tenant) -> None:
     staff = sign_in(tenant)
-    added = staff.post(page_of(SignalPolicy, "add"), {"signal_kind": "purchase", "may_rank": "on"})
+    added = staff.post(
+        page_of(SensitiveTopic, "add"), {"about": "category", "value": "purchase", "may_rank": "on"}
+    )
     assert added.status_code == 302
-    policy = SignalPolicy.objects.get()
+    policy = SensitiveTopic.objects.get()
     entry = last()
-    assert (entry.verb, entry.kind) == ("added", "profiles.signalpolicy")
-    assert entry.after["signal_kind"] == "purchase"
+    assert (entry.verb, entry.kind) == ("added", "profiles.sensitivetopic")
+    assert entry.after["value"] == "purchase"
     assert entry.after["may_rank"] is True
 
     staff.post(page_of(policy, "delete"), {"post": "yes"})
     entry = last()
     assert (entry.verb, entry.object_id) == ("deleted", str(policy.pk))
     assert entry.before["may_rank"] is True
-    assert not SignalPolicy.objects.exists()
+    assert not SensitiveTopic.objects.exists()
 
 
 def test_a_change_in_the_list_is_recorded(tenant: Tenant) -> None:
     staff = sign_in(tenant)
-    policy = SignalPolicy.objects.create(signal_kind="view", may_rank=True, may_cite=True)
+    policy = SensitiveTopic.objects.create(value="view", may_rank=True)
     staff.post(
-        page_of(SignalPolicy, "changelist"),
+        page_of(SensitiveTopic, "changelist"),
         {
             "form-TOTAL_FORMS": "1",
             "form-INITIAL_FORMS": "1",
             "form-0-id": policy.pk,
-            "form-0-may_rank": "on",
             "_save": "Save",
         },
     )
-    assert not SignalPolicy.objects.get().may_cite
+    assert not SensitiveTopic.objects.get().may_rank
     assert (last().verb, last().before, last().after) == (
-        "changed", {"may_cite": True}, {"may_cite": False},
+        "changed", {"may_rank": True}, {"may_rank": False},
     )  # fmt: skip
 
 
 def test_deleting_chosen_rows_is_recorded_one_by_one_when_it_is_done(tenant: Tenant) -> None:
     staff = sign_in(tenant)
-    policies = [SignalPolicy.objects.create(signal_kind=kind) for kind in ("view", "click")]
+    policies = [SensitiveTopic.objects.create(value=kind) for kind in ("view", "click")]
     chosen = {"action": "delete_selected", "_selected_action": [p.pk for p in policies]}
     before = entries()
-    staff.post(page_of(SignalPolicy, "changelist"), chosen)
+    staff.post(page_of(SensitiveTopic, "changelist"), chosen)
     assert entries() == before, "it only asked"
-    staff.post(page_of(SignalPolicy, "changelist"), {**chosen, "post": "yes"})
+    staff.post(page_of(SensitiveTopic, "changelist"), {**chosen, "post": "yes"})
     assert entries(verb="deleted") == 2
 
 

@@ -8,8 +8,8 @@ from django.db import OperationalError, transaction
 from django_redis import get_redis_connection
 from django_tenants.utils import schema_context
 
-from profiles.models import SignalPolicy
 from profiles.policy import set_signal_policy, signal_policy
+from profiles.policy_models import SignalPolicy
 from profiles.signals import SignalKind
 from recommendations.models import MerchandisingRule, Placement
 from recommendations.placements import ensure_default_placements, placement_settings

@@ -77,6 +77,9 @@ CALLS: dict[tuple[str, str], Callable[[Planted], Sent]] = {
     ("PUT", "api/v1/shoppers/<str:shopper>/consents"): lambda _: sends(
         {"personalization": False, "analytics": True, "source": "account"}
     ),
+    ("POST", "api/v1/shoppers/<str:shopper>/mutes"): lambda _: sends({"kind": "view"}),
+    ("DELETE", "api/v1/shoppers/<str:shopper>/mutes"): lambda _: sends({"kind": "view"}),
+    ("GET", "api/v1/shoppers/<str:shopper>/signals"): lambda _: {},
     ("GET", "api/v1/recommendations"): lambda about: {
         "QUERY_STRING": f"placement={about.marker}-home&shopper={about.shopper}"
     },
@@ -182,6 +185,7 @@ def test_another_tenants_ids_mean_nothing_here(planted: Pair, operation: tuple[s
         ("POST", "api/v1/events"): 200,  # one refused (unknown item), one by a shopper of our own
         ("PUT", "api/v1/shoppers/<str:shopper>"): 200,  # a shopper of our own comes to be
         ("PUT", "api/v1/shoppers/<str:shopper>/consents"): 200,
+        ("POST", "api/v1/shoppers/<str:shopper>/mutes"): 200,
         ("GET", "api/v1/recommendations"): 400,  # unknown placement
         ("POST", "api/v1/rules/simulate"): 400,
         ("GET", "api/v1/search"): 200,  # nothing is found
