@@ -1,8 +1,10 @@
 """How far a demo store is: noted on its schema, so that what drops the schema drops the note."""
 
 from django.db import connection
+from django_tenants.utils import schema_context
 
 from demo.stores import Store
+from tenants.database.roles import as_owner
 from tenants.models import Tenant
 
 LOADING = "Attune demo, being loaded"
@@ -36,6 +38,6 @@ def is_loaded(store: Store) -> bool:
 
 def mark(store: Store, note: str) -> None:
     """Note how far the store is: LOADING or LOADED."""
-    with connection.cursor() as cursor:
+    with schema_context(store.schema), as_owner(), connection.cursor() as cursor:
         # Both come from the demo's own modules; COMMENT takes no parameters.
         cursor.execute(f"COMMENT ON SCHEMA \"{store.schema}\" IS '{note}'")
