@@ -10,6 +10,12 @@ from django.core.files.storage import default_storage
 from tenants.models import Tenant
 from tests.conftest import TenantPair
 from tests.walls.planting import Planted, plant
+from tests.walls.probes import probes_made
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if probes_made():
+        terminalreporter.write_line(f"{probes_made()} attempts at another tenant's data")
 
 
 @pytest.fixture

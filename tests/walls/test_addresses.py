@@ -24,6 +24,7 @@ from tests.make import make_event
 from tests.staff import sign_in
 from tests.walls.addresses import Address, api_operations, every_address
 from tests.walls.planting import Planted, tenant_models
+from tests.walls.probes import count_probe
 from tests.walls.tables import fingerprint
 
 Pair = tuple[Planted, Planted]
@@ -116,6 +117,7 @@ def call(
     path: str | None = None,
 ) -> tuple[int, str]:
     """Status and text of one call of the API."""
+    count_probe()
     method, route = operation
     address = next(a for a in every_address() if a.route == route)
     sent = {"content_type": "application/json", **CALLS[operation](about)}

@@ -20,6 +20,7 @@ from tenants.opening import open_tenant
 from tests.conftest import TenantPair
 from tests.make import make_item
 from tests.walls.planting import Planted, tenant_models
+from tests.walls.probes import count_probe
 
 Pair = tuple[Planted, Planted]
 
@@ -44,6 +45,7 @@ COUNTING = ("SELECT nextval('{}')", "SELECT setval('{}', 1)", "SELECT last_value
 @contextmanager
 def refused(reason: type[Exception] = InsufficientPrivilege) -> Iterator[None]:
     """Postgres says no, and for this reason."""
+    count_probe()
     with pytest.raises(ProgrammingError) as error, transaction.atomic():
         yield
     assert isinstance(error.value.__cause__, reason), error.value
