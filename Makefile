@@ -24,7 +24,7 @@ stop:  ## Stop what `make demo` started. The data stays.
 
 reset: stop  ## Forget the demo's data.
 	@test ! -x $(BIN)/python || $(BIN)/python -m config.embedded reset
-	@rm -rf var/demo.json var/media var/static var/log var/celerybeat-schedule
+	@rm -rf var/demo.json var/media var/privacy var/static var/log var/celerybeat-schedule
 
 test: lint browser  ## Run all gates and tests.
 	$(BIN)/python -m pytest -n auto --dist loadfile

@@ -186,7 +186,7 @@ class Review(models.Model):
     """What somebody thinks of an item. `author` is a name to show, or a pseudonym.
 
     `shopper` is kept only where the shop sends it, so that an erasure finds the reviews of a
-    shopper: see `catalog.reviews.forget_author`.
+    shopper: see `catalog.reviews.forget_authors`.
     """
 
     external_id = models.CharField(max_length=200, unique=True)

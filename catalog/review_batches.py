@@ -8,7 +8,7 @@ from catalog.feeds.reviews import REVIEW_FIELDS, ReviewBuilder
 from catalog.feeds.rows import FeedError, FeedErrorCode, FeedReview
 from catalog.intakes.intake import item_ids
 from catalog.models import Review
-from catalog.reviews import refresh_ratings
+from catalog.reviews import refresh_ratings, without_erased
 from catalog.written_rows import (
     CREATED,
     UNCHANGED,
@@ -53,6 +53,11 @@ def write_reviews(rows: Sequence[Any], *, defaults: FeedDefaults) -> list[RowOut
     for position, review in [*good.items()]:
         if review.item not in known:
             outcomes[position] = UNKNOWN_ITEM
+            del good[position]
+    living = {review.external_id for review in without_erased(good.values())}
+    for position, review in [*good.items()]:
+        if review.external_id not in living:
+            outcomes[position] = UNCHANGED  # of somebody who was erased: passed over quietly
             del good[position]
     if good:
         outcomes |= in_transaction(lambda: _store(good, known))

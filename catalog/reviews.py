@@ -1,9 +1,13 @@
 """What reviews come to: the rating of an item with its variants, and forgetting who wrote one."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
+from django.db.models import QuerySet
+
+from catalog.feeds.rows import FeedReview
 from catalog.models import Review
 from tenants.connection import connection
+from tenants.tombstones import refused
 
 # All variants of a group share what was written about any of them: a shoe that is praised in
 # size 38 is as good in 41. Items whose last review went lose their row.
@@ -37,9 +41,30 @@ def refresh_ratings(item_ids: Collection[int]) -> None:
             cursor.execute(REFRESH_RATINGS, {"items": list(item_ids)})
 
 
-def forget_author(shopper: str) -> int:
-    """Take from the reviews that a shopper wrote what says so: the id, the name shown, and that
-    the purchase was verified. What was said stays. Returns how many reviews were changed."""
-    if not shopper:
-        return 0
-    return Review.objects.filter(shopper=shopper).update(shopper="", author="", verified=False)
+def written_by(shoppers: Collection[str]) -> QuerySet[Review]:
+    """The reviews of those whom the shop names by these ids; of nobody for none."""
+    return Review.objects.filter(shopper__in=[name for name in shoppers if name])
+
+
+def forget_authors(shoppers: Collection[str]) -> int:
+    """Take from the reviews that these shoppers wrote all that is of them: id, name and words.
+
+    The stars stay, of nobody, so no rating moves. Returns how many reviews were changed.
+    """
+    return written_by(shoppers).update(
+        shopper="", author="", title="", text="", language="", verified=False, written_at=None
+    )
+
+
+def without_erased(reviews: Iterable[FeedReview]) -> list[FeedReview]:
+    """The reviews that may be stored: none that is of a shopper who was erased, and none that an
+    erasure emptied, whoever a feed says wrote it."""
+    reviews = list(reviews)
+    names = {("review", review.external_id) for review in reviews}
+    names |= {("known", review.shopper) for review in reviews if review.shopper}
+    erased = refused(names)
+    return [
+        review
+        for review in reviews
+        if ("review", review.external_id) not in erased and ("known", review.shopper) not in erased
+    ]

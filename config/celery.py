@@ -98,6 +98,10 @@ app.conf.beat_schedule = {
         **every_tenant("recommendations.tasks.delete_expired_decisions"),
         "schedule": crontab(hour="4", minute="20"),
     },
+    "run-privacy-requests": {
+        **every_tenant("profiles.tasks.run_privacy_requests"),
+        "schedule": 60.0,
+    },
     "forget-old-idempotency-keys": {
         **every_tenant("profiles.tasks.forget_old_idempotency_keys"),
         "schedule": crontab(hour="4", minute="40"),

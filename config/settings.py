@@ -294,6 +294,7 @@ USE_TZ = True
 USE_I18N = True
 TEST_RUNNER = "django.test.runner.DiscoverRunner"
 
+PRIVACY_DIR = Path(env.str("PRIVACY_DIR", default=str(VAR_DIR / "privacy")))
 SEARCH_INDEX_DIR = Path(env.str("SEARCH_INDEX_DIR", default=str(VAR_DIR / "search")))
 SEARCH_EVERYDAY_SYNONYMS = env.bool("SEARCH_EVERYDAY_SYNONYMS", default=True)
 EMBEDDER = env.str("EMBEDDER", default="universal-sentence-encoder")

@@ -5,3 +5,8 @@ from django.apps import AppConfig
 
 class ProfilesConfig(AppConfig):
     name = "profiles"
+
+    def ready(self) -> None:
+        from profiles.held import register_stores  # noqa: PLC0415  # needs every model loaded
+
+        register_stores()

@@ -1,4 +1,4 @@
-"""Writing a batch of events down: their shoppers, sessions, rows, and the states they change."""
+"""Writing a batch of events down: their sessions, rows, and the states they change."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,6 @@ import orjson
 
 from profiles.contract import EventInput
 from profiles.global_privacy_control import refused
-from profiles.identity import ShopperRef, ensure_shoppers, lock_shoppers
 from profiles.models import EventKind, Purpose
 from profiles.state import StateEvent, fold_into_states
 from tenants.connection import connection
@@ -38,21 +37,18 @@ PROLONG_SESSIONS = """
 def write_events(
     events: Sequence[EventInput],
     items: Sequence[int | None],
+    shoppers: Sequence[int],
     *,
     now: datetime,
     update_states: bool,
 ) -> None:
-    """Write events, each with the id of its item, and fold them into the online states.
+    """Write events, each with the ids of its item and of its shopper, and fold them into the
+    online states.
 
-    Runs in the caller's transaction. The number of statements does not depend on that of events.
+    Runs in the caller's transaction, which has the shoppers locked. The number of statements does
+    not depend on that of events.
     """
     told = [vars(event) for event in events]  # a look-up of a field that may be missing is slow
-    refs = [ShopperRef(event["shopper"], event["anonymous"]) for event in told]
-    # In their order: of two who share a device the first one named gets it.
-    shopper_of = ensure_shoppers(dict.fromkeys(refs), now=now)
-    # One writer per shopper: states are read, changed and written.
-    locked = lock_shoppers(set(shopper_of.values()))
-    shoppers = [locked[shopper_of[ref]] for ref in refs]
     moments = [event["occurred_at"] or now for event in told]
     sessions = _prolong_sessions(told, shoppers, moments)
     with connection.cursor() as cursor:

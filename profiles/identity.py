@@ -12,6 +12,7 @@ from profiles.models import Consent, ConsentChange, Event, Identity, Session, Sh
 from profiles.state import drop_states, rebuild_states
 from tenants.connection import array_of, connection
 from tenants.errors import DomainError, ErrorKind
+from tenants.tombstones import refused
 
 KNOWN = Identity.Kind.KNOWN
 ANONYMOUS = Identity.Kind.ANONYMOUS
@@ -55,8 +56,9 @@ def ensure_shoppers(
     """The shopper id of each reference; made where it is not there yet, and merged where an
     anonymous one became known.
 
-    An anonymous id that comes with several known ones goes to the first. Ids already known cost
-    one query, whatever their number. Runs in a transaction.
+    An anonymous id that comes with several known ones goes to the first. A reference to somebody
+    who was erased is left out, and so is the erased one of two ids. Ids already known cost one
+    query, whatever their number. Runs in a transaction.
     """
     refs = list(refs)
     now = now or timezone.now()
@@ -74,35 +76,45 @@ def ensure_shoppers(
         strangers = [
             (anonymous, known)
             for anonymous, known in sorted(known_of.items())
-            if present[ANONYMOUS, anonymous] != present[KNOWN, known]
+            if (ANONYMOUS, anonymous) in present
+            and (KNOWN, known) in present
+            and present[ANONYMOUS, anonymous] != present[KNOWN, known]
         ]
         for anonymous, known in strangers:
             merge(anonymous, into=present[KNOWN, known], now=now)
         if strangers:
             present = _shopper_ids(wanted)
-    return {ref: present[_named_by(ref)] for ref in refs}
+    return {ref: present[named] for ref in refs if (named := _named_by(ref)) in present}
 
 
 LOCK = """
-    SELECT id, merged_into_id FROM profiles_shopper WHERE id = ANY(%s::bigint[])
-    ORDER BY id FOR NO KEY UPDATE
+    SELECT id, merged_into_id, erased_at IS NOT NULL FROM profiles_shopper
+    WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE
 """
 
 
 def lock_shoppers(shoppers: Collection[int]) -> dict[int, int]:
     """Lock shoppers until the transaction ends; for each, who it is now.
 
-    That is another one where a merge was committed after the id had been resolved. Locks are taken
+    That is another one where a merge was committed after the id had been resolved, and nobody
+    where an erasure was: those are left out. Locks are taken
     in the order of the ids, so that two batches cannot block each other.
     """
     now_known_as: dict[int, int] = {}
+    erased: set[int] = set()
     pending = set(shoppers)
     while pending:
         with connection.cursor() as cursor:
             cursor.execute(LOCK, [array_of(pending)])
-            now_known_as |= {pk: into or pk for pk, into in cursor.fetchall()}
-        pending = set(now_known_as.values()) - now_known_as.keys()
-    return {shopper: now_known_as[now_known_as[shopper]] for shopper in shoppers}
+            rows = cursor.fetchall()
+        now_known_as |= {pk: into or pk for pk, into, _ in rows}
+        erased |= {pk for pk, _, gone in rows if gone} | (pending - now_known_as.keys())
+        pending = set(now_known_as.values()) - now_known_as.keys() - erased
+    return {
+        shopper: now_known_as[now_known_as[shopper]]
+        for shopper in shoppers
+        if shopper not in erased and now_known_as[shopper] not in erased
+    }
 
 
 def resolve(refs: Collection[ShopperRef]) -> dict[ShopperRef, int]:
@@ -135,17 +147,28 @@ def _shopper_ids(wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], i
         return {(kind, value): shopper for kind, value, shopper in cursor.fetchall()}
 
 
-def _create(
-    missing: Collection[tuple[str, str]], known_of: Mapping[str, str], now: datetime
-) -> dict[tuple[str, str], int]:
-    """Make shoppers and identities for the ids; whose each of them is now."""
+def take_turns() -> None:
+    """Make and erase shoppers one after the other, until the transaction ends: two batches cannot
+    make the same one twice, and an erasure cannot miss an id that is just coming to be."""
     with connection.cursor() as cursor:
-        # Creators of shoppers take turns, so that two batches cannot make the same one twice.
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{connection.schema_name}:identities"]
         )
+
+
+def _create(
+    missing: Collection[tuple[str, str]], known_of: Mapping[str, str], now: datetime
+) -> dict[tuple[str, str], int]:
+    """Make shoppers and identities for the ids; whose each of them is now.
+
+    The one place where a shopper comes to be, so the one where those who were erased stay away.
+    """
+    take_turns()
     made = _shopper_ids(missing)
-    missing = sorted(set(missing) - made.keys())
+    erased = refused(set(missing) - made.keys() | {(KNOWN, known) for known in known_of.values()})
+    # What comes along with an erased known id is a device of somebody who wants to be forgotten.
+    devices = {(ANONYMOUS, a) for a, known in known_of.items() if (KNOWN, known) in erased}
+    missing = sorted(set(missing) - made.keys() - erased - devices)
     # An anonymous id that arrives together with its known one needs no shopper of its own.
     alone = [name for name in missing if name[0] == KNOWN or name[1] not in known_of]
     shoppers = Shopper.objects.bulk_create(
@@ -182,7 +205,8 @@ def merge(anonymous: str, *, into: int, now: datetime) -> None:
     if identity.merged_at is not None or identity.shopper_id == into:
         return
     old = identity.shopper_id
-    lock_shoppers([old, into])
+    if len(lock_shoppers([old, into])) < 2:
+        return  # one of them was erased meanwhile
     for session in Session.objects.filter(shopper=old):
         kept, created = Session.objects.get_or_create(
             shopper_id=into,

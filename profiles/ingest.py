@@ -16,7 +16,7 @@ from profiles.consent import record_consents
 from profiles.contract import EventInput, event_adapter
 from profiles.event_rows import write_events
 from profiles.global_privacy_control import SOURCE, privacy_control
-from profiles.identity import ShopperRef, resolve
+from profiles.identity import ShopperRef, ensure_shoppers, lock_shoppers, resolve
 from profiles.models import EventKey, EventKind, Purpose, Shopper
 from profiles.partitions import ensure_partitions
 from profiles.policy import signal_policy
@@ -35,6 +35,8 @@ class OutcomeStatus(StrEnum):
     STORED = "stored"
     REPEATED = "repeated"
     REFUSED = "refused"
+    ERASED = "erased"
+    """Of a shopper who was erased: not stored, and no use in sending it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Outcome:
 
 STORED = Outcome(OutcomeStatus.STORED)
 REPEATED = Outcome(OutcomeStatus.REPEATED)
+ERASED = Outcome(OutcomeStatus.ERASED)
 UNKNOWN_KIND = Outcome(
     OutcomeStatus.REFUSED, "invalid_event", {"kind": f"One of {', '.join(EventKind)}."}
 )
@@ -97,22 +100,24 @@ def record_events(
     # anybody's commit while holding it.
     ensure_partitions([event.occurred_at or now for event in parsed.values()])
 
-    def store() -> set[int]:
-        repeated = set(_repeated(parsed, now))
-        fresh = [event for position, event in parsed.items() if position not in repeated]
+    def store() -> dict[int, Outcome]:
+        shoppers = _shoppers(parsed, now)
+        repeated = set(_repeated(parsed, shoppers, now))
+        fresh = [p for p in parsed if p in shoppers and p not in repeated]
         if fresh:
             write_events(
-                fresh,
-                [items[_item_of(event)] for event in fresh],
+                [parsed[position] for position in fresh],
+                [items[_item_of(parsed[position])] for position in fresh],
+                [shoppers[position] for position in fresh],
                 now=now,
                 update_states=update_states,
             )
-            _remember_control(fresh, now)
-        return repeated
+            _remember_control([parsed[position] for position in fresh], now)
+        return dict.fromkeys(repeated, REPEATED) | dict.fromkeys(fresh, STORED)
 
-    repeated = in_transaction(store) if parsed else set()
+    stored = in_transaction(store) if parsed else {}
     for position in parsed:
-        outcomes[position] = REPEATED if position in repeated else STORED
+        outcomes[position] = stored.get(position, ERASED)
     return [outcome for outcome in outcomes if outcome is not None]
 
 
@@ -161,8 +166,9 @@ FIND_ITEMS = """
     JOIN catalog_item i USING (external_id)
 """
 USE_KEYS = """
-    INSERT INTO profiles_eventkey (key, received_at)
-    SELECT key, %s FROM json_array_elements_text(%s::json) AS given (key)
+    INSERT INTO profiles_eventkey (key, shopper_id, received_at)
+    SELECT key, shopper_id, %s
+    FROM json_to_recordset(%s::json) AS given (key varchar, shopper_id bigint)
     ON CONFLICT (key) DO NOTHING RETURNING key
 """
 
@@ -177,7 +183,23 @@ def _item_ids(events: Iterable[EventInput]) -> dict[str | None, int | None]:
         return {None: None, **dict(cursor.fetchall())}
 
 
-def _repeated(events: Mapping[int, EventInput], now: datetime) -> list[int]:
+def _shoppers(events: Mapping[int, EventInput], now: datetime) -> dict[int, int]:
+    """Whose each event is, by position, locked: one writer per shopper, for states are read,
+    changed and written. Events of those who were erased are left out."""
+    refs = {p: ShopperRef(event.shopper, event.anonymous) for p, event in events.items()}
+    # In their order: of two who share a device the first one named gets it.
+    shopper_of = ensure_shoppers(dict.fromkeys(refs.values()), now=now)
+    locked = lock_shoppers(set(shopper_of.values()))
+    return {
+        position: locked[shopper]
+        for position, ref in refs.items()
+        if (shopper := shopper_of.get(ref)) in locked
+    }
+
+
+def _repeated(
+    events: Mapping[int, EventInput], shoppers: Mapping[int, int], now: datetime
+) -> list[int]:
     """Positions whose idempotency key was seen before, in an earlier batch or earlier in this one.
 
     Inserting the keys is what decides, so of two batches at once only one stores the event.
@@ -185,7 +207,7 @@ def _repeated(events: Mapping[int, EventInput], now: datetime) -> list[int]:
     first: dict[str, int] = {}
     repeated: list[int] = []
     for position, event in events.items():
-        if event.idempotency_key is None:
+        if event.idempotency_key is None or position not in shoppers:
             continue
         if event.idempotency_key in first:
             repeated.append(position)
@@ -195,6 +217,7 @@ def _repeated(events: Mapping[int, EventInput], now: datetime) -> list[int]:
         return repeated
     with connection.cursor() as cursor:
         # Sorted: two batches that share keys must lock them in the same order.
-        cursor.execute(USE_KEYS, [now, orjson.dumps(sorted(first)).decode()])
+        given = [{"key": key, "shopper_id": shoppers[first[key]]} for key in sorted(first)]
+        cursor.execute(USE_KEYS, [now, orjson.dumps(given).decode()])
         new = {key for (key,) in cursor.fetchall()}
     return repeated + [position for key, position in first.items() if key not in new]

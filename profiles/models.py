@@ -10,7 +10,25 @@ from django.utils import timezone
 
 import profiles.policy_models  # noqa: F401  # the other models of this app
 from catalog.models import Item
+from profiles.privacy_models import PrivacyRequest, RequestStep
 from tenants.settled import SettledQuerySet, unsettle
+
+__all__ = [
+    "Consent",
+    "ConsentChange",
+    "Event",
+    "EventImport",
+    "EventKey",
+    "EventKind",
+    "Identity",
+    "PersonalDataQuerySet",
+    "PrivacyRequest",
+    "Purpose",
+    "RequestStep",
+    "Session",
+    "Shopper",
+    "ShopperState",
+]
 
 M = TypeVar("M", bound=models.Model)
 
@@ -58,6 +76,9 @@ class Shopper(models.Model):
     )
     merged_into = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="+", editable=False
+    )
+    erased_at = models.DateTimeField(
+        null=True, editable=False, help_text="Set while an erasure takes away what is left."
     )
 
     class Meta:
@@ -276,6 +297,15 @@ class EventKey(models.Model):
 
     key = models.CharField(max_length=200, primary_key=True)
     received_at = models.DateTimeField(default=timezone.now, db_index=True)
+    # Neither checked nor indexed: keys are written with every event, and looked for by an erasure.
+    shopper = models.ForeignKey(
+        Shopper,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
 
     def __str__(self) -> str:
         return self.key

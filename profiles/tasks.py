@@ -4,6 +4,7 @@ import logging
 
 from django.utils import timezone
 
+from profiles import requests
 from profiles.ingest import forget_keys
 from tenants.tasks import tenant_task
 
@@ -14,3 +15,11 @@ logger = logging.getLogger(__name__)
 def forget_old_idempotency_keys() -> None:
     """Nightly. Safe to run twice: the second run finds nothing."""
     logger.info("Forgot %d idempotency keys", forget_keys(timezone.now()))
+
+
+@tenant_task
+def run_privacy_requests() -> None:
+    """Every minute, and when one is approved. Safe to run twice, or beside itself: two take turns
+    step by step, and a step that is done is not done again."""
+    if done := requests.run_waiting():
+        logger.info("Answered %d requests of shoppers", done)

@@ -5,3 +5,8 @@ from django.apps import AppConfig
 
 class RecommendationsConfig(AppConfig):
     name = "recommendations"
+
+    def ready(self) -> None:
+        from recommendations.held import register_stores  # noqa: PLC0415  # needs every model
+
+        register_stores()

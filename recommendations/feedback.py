@@ -135,7 +135,7 @@ def _write(compact: Sequence[Entry]) -> None:
             "pk", "external_id", "title"
         )
     }
-    # A shopper erased in between, or who withdrew, takes the decision's link along; an item its
+    # A shopper erased in between, or who withdrew, takes all but the counts along; an item its
     # impressions.
     named_shoppers = {entry["shopper_id"] for entry in compact if entry["shopper_id"]}
     shoppers = set(granted_since(named_shoppers, Purpose.PERSONALIZATION))
@@ -179,11 +179,13 @@ def _count_impressions(entries: Sequence[dict[str, Any]]) -> None:
 def _decision(
     entry: dict[str, Any], items: dict[int, tuple[str, str]], shoppers: set[int]
 ) -> Decision:
+    if entry["shopper_id"] and entry["shopper_id"] not in shoppers:
+        return _anonymous(entry)
     signals = [_signal(signal, items) for signal in entry["signals"]]
     return Decision(
         id=entry["id"],
         placement=entry["placement"],
-        shopper_id=entry["shopper_id"] if entry["shopper_id"] in shoppers else None,
+        shopper_id=entry["shopper_id"],
         served_at=datetime.fromtimestamp(entry["served_at"], UTC),
         ranker_version=entry["ranker_version"],
         fallbacks=entry["fallbacks"],
@@ -201,6 +203,19 @@ def _decision(
             }
             for item in entry["items"]
         ],
+    )
+
+
+def _anonymous(entry: dict[str, Any]) -> Decision:
+    """What stays of a slate for somebody who was erased: its impressions hang on it."""
+    hour = datetime.fromtimestamp(entry["served_at"], UTC).replace(minute=0, second=0)
+    return Decision(
+        id=entry["id"],
+        placement=entry["placement"],
+        served_at=hour.replace(microsecond=0),
+        ranker_version=entry["ranker_version"],
+        fallbacks=entry["fallbacks"],
+        latency_ms=0,
     )
 
 

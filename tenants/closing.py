@@ -69,7 +69,7 @@ def close_tenant(tenant: Tenant) -> None:
     # Again, for what requests left there until the host was gone: a tenant that is opened by the
     # same name must not find it.
     _empty_valkey(schema_name)
-    for root in (settings.MEDIA_ROOT, settings.SEARCH_INDEX_DIR):
+    for root in (settings.MEDIA_ROOT, settings.SEARCH_INDEX_DIR, settings.PRIVACY_DIR):
         shutil.rmtree(Path(root) / schema_name, ignore_errors=True)
     logger.info("Closed the tenant %s", schema_name)
 

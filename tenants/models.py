@@ -15,6 +15,7 @@ from django_tenants.utils import get_public_schema_name, schema_context
 from tenants.audit_models import AuditEntry, AuditHead, AuditSeal
 from tenants.roles import Role
 from tenants.settled import unsettle
+from tenants.tombstone_models import Tombstone
 
 __all__ = [
     "ApiKey",
@@ -25,6 +26,7 @@ __all__ = [
     "Scope",
     "StaffUser",
     "Tenant",
+    "Tombstone",
 ]
 
 
@@ -115,6 +117,8 @@ class Scope(models.TextChoices):
     CATALOG_READ = "catalog:read", "Read the catalog"
     SHOPPERS_WRITE = "shoppers:write", "Change shoppers and consents"
     SHOPPERS_READ = "shoppers:read", "Read shoppers"
+    SHOPPERS_EXPORT = "shoppers:export", "Read everything held on a shopper"
+    SHOPPERS_ERASE = "shoppers:erase", "Erase shoppers, and read certificates"
     RULES_SIMULATE = "rules:simulate", "Try merchandising rules out"
 
 

@@ -20,6 +20,7 @@ os.environ.setdefault("SECRET_KEY", "a key of the tests, and of nothing else: 5f
 os.environ["ATTUNE_VAR"] = str(VAR)
 os.environ["ATTUNE_DEMO"] = "1"
 # Workers have databases of their own, in which the same tenants have other items.
+os.environ["PRIVACY_DIR"] = str(VAR / "privacy" / os.environ.get("PYTEST_XDIST_WORKER", "gw0"))
 os.environ["SEARCH_INDEX_DIR"] = str(VAR / "search" / os.environ.get("PYTEST_XDIST_WORKER", "gw0"))
 
 from config.embedded import launcher  # noqa: E402  # after the environment is set

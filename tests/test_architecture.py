@@ -102,6 +102,7 @@ def test_the_app_that_holds_events_reads_them_in_few_places() -> None:
         "profiles/exposure.py",  # counts what was shown, for frequency caps
         "profiles/activity.py",  # counts by the hour, never whose
         "profiles/partitions.py",  # makes the tables
+        "profiles/held.py",  # finds a shopper's, to tell and to erase them
         "profiles/admin.py",  # shows staff what is held, read-only
     }
 

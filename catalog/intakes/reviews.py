@@ -6,7 +6,7 @@ from typing import Any
 from catalog.feeds.read import read_reviews
 from catalog.feeds.rows import FeedError, FeedErrorCode, FeedReview
 from catalog.intakes.intake import Counts, item_ids
-from catalog.reviews import refresh_ratings
+from catalog.reviews import refresh_ratings, without_erased
 from tenants.connection import connection
 
 COLUMNS = {
@@ -58,7 +58,7 @@ class ReviewIntake:
             connection.cursor() as cursor,
             cursor.copy(f"COPY feed_rows ({NAMES}) FROM STDIN") as copy,
         ):
-            for review in rows:
+            for review in without_erased(rows):
                 if review.item in known:
                     values = {"item_id": known[review.item]}
                     copy.write_row(tuple(values.get(n) or getattr(review, n) for n in COLUMNS))

@@ -24,7 +24,7 @@ class DocumentedEventBatch(Input):
 
 
 class EventOutcome(BaseModel):
-    status: str = Field(description="stored, repeated or refused")
+    status: str = Field(description="stored, repeated, refused or erased")
     code: str | None = None
     fields: dict[str, str] | None = None
 
@@ -33,6 +33,7 @@ class EventOutcomes(BaseModel):
     stored: int
     repeated: int
     refused: int
+    erased: int = Field(description="Of shoppers who were erased; not stored.")
     outcomes: list[EventOutcome] = Field(description="One for each event, in order.")
 
 

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from profiles.api.privacy import ExportView, PrivacyKeyView, PrivacyRequestView
 from profiles.api.views import ConsentsView, EventsView, MutesView, ShopperView, SignalsView
 
 urlpatterns = [
@@ -10,4 +11,11 @@ urlpatterns = [
     path("shoppers/<str:shopper>/consents", ConsentsView.as_view(), name="consents"),
     path("shoppers/<str:shopper>/mutes", MutesView.as_view(), name="mutes"),
     path("shoppers/<str:shopper>/signals", SignalsView.as_view(), name="signals"),
+    path("shoppers/<str:shopper>/export", ExportView.as_view(), name="shopper-export"),
+    path(
+        "privacy/requests/<uuid:privacy_request>",
+        PrivacyRequestView.as_view(),
+        name="privacy-request",
+    ),
+    path("privacy/key", PrivacyKeyView.as_view(), name="privacy-key"),
 ]

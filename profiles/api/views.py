@@ -22,6 +22,7 @@ from profiles.api.inputs import (
     ShopperOutput,
     UnmuteInput,
 )
+from profiles.api.privacy import NAMED_BY, RequestOutput, erase_shopper
 from profiles.consent import consent_proofs, consents_of, record_consents
 from profiles.global_privacy_control import sent_with
 from profiles.identity import ShopperRef, ensure_shoppers, get_shopper
@@ -29,7 +30,7 @@ from profiles.ingest import OutcomeStatus, record_events
 from profiles.models import Purpose, Shopper
 from profiles.mutes import mute, mutes_of, unmute
 from profiles.own_signals import own_signals
-from tenants.errors import BODY_REFUSALS, REFUSALS
+from tenants.errors import BODY_REFUSALS, REFUSALS, DomainError, ErrorKind, ErrorOutput
 from tenants.input import parse_body, parse_external_id
 from tenants.models import Scope
 
@@ -86,7 +87,11 @@ class EventsView(APIView):
 
 
 class ShopperView(APIView):
-    required_scopes: ClassVar = {"GET": Scope.SHOPPERS_READ, "PUT": Scope.SHOPPERS_WRITE}
+    required_scopes: ClassVar = {
+        "GET": Scope.SHOPPERS_READ,
+        "PUT": Scope.SHOPPERS_WRITE,
+        "DELETE": Scope.SHOPPERS_ERASE,
+    }
 
     @extend_schema(
         summary="Read a shopper",
@@ -101,7 +106,7 @@ class ShopperView(APIView):
         summary="Create or change a shopper",
         parameters=[SHOPPER_ID],
         request=ShopperInput,
-        responses={200: ShopperOutput, **BODY_REFUSALS},
+        responses={200: ShopperOutput, **BODY_REFUSALS, 409: ErrorOutput},
     )
     def put(self, request: Request, shopper: str) -> Response:
         """Traits come from the shop, preferences from the shopper. What is left out stays."""
@@ -113,6 +118,16 @@ class ShopperView(APIView):
             found.preferences = given.preferences
         found.save(update_fields=["traits", "preferences"])
         return Response(_output(found))
+
+    @extend_schema(
+        summary="Erase a shopper",
+        parameters=[SHOPPER_ID, NAMED_BY],
+        responses={200: RequestOutput, 202: RequestOutput, **REFUSALS},
+    )
+    def delete(self, request: Request, shopper: str) -> Response:
+        """From every store, within a minute; for good, and with a certificate. Asking again answers
+        the same request."""
+        return erase_shopper(request, shopper)
 
 
 class ConsentsView(APIView):
@@ -148,7 +163,7 @@ class ConsentsView(APIView):
         summary="Grant or withdraw consent",
         parameters=[SHOPPER_ID],
         request=ConsentChoices,
-        responses={200: ShopperOutput, **BODY_REFUSALS},
+        responses={200: ShopperOutput, **BODY_REFUSALS, 409: ErrorOutput},
     )
     def put(self, request: Request, shopper: str) -> Response:
         """In force from the next request on, on every path."""
@@ -225,7 +240,10 @@ def _signals(shopper: Shopper) -> dict[str, Any]:
 
 def _ensure(shopper: str) -> Shopper:
     external_id = parse_external_id(shopper, field="shopper")
-    ensure_shoppers([ShopperRef(known=external_id)])
+    if not ensure_shoppers([ShopperRef(known=external_id)]):
+        raise DomainError(
+            "erased_shopper", "The shopper with this id was erased.", kind=ErrorKind.CONFLICT
+        )
     return get_shopper(external_id)
 
 

@@ -25,6 +25,8 @@ from recommendations.search_models import Search
 from recommendations.searching.values import SearchAnswer
 from tenants.connection import tenant_id
 from tenants.tasks import current_schema
+from tenants.tombstones import Name
+from tenants.tombstones import refused as erased_of
 
 DRAWERS = 256
 
@@ -97,6 +99,13 @@ def _write(compact: Sequence[Entry]) -> None:
         ref for entry in compact if (ref := ShopperRef.given(entry["known"], entry["anonymous"]))
     }
     shoppers = resolve(refs)
+    erased = erased_of({_name(ref) for ref in refs - shoppers.keys()})
+    compact = [
+        entry
+        for entry in compact
+        if not (ref := ShopperRef.given(entry["known"], entry["anonymous"]))
+        or _name(ref) not in erased
+    ]
     granted = granted_since(set(shoppers.values()), Purpose.ANALYTICS)
     Search.objects.bulk_create(
         [
@@ -123,6 +132,11 @@ def _write(compact: Sequence[Entry]) -> None:
         ],
         ignore_conflicts=True,
     )
+
+
+def _name(ref: ShopperRef) -> Name:
+    """The id that tells who is meant, as tombstones take it."""
+    return ("known", ref.known) if ref.known else ("anonymous", ref.anonymous or "")
 
 
 def _granted(

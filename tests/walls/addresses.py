@@ -12,6 +12,7 @@ from django.utils.regex_helper import normalize
 from django_tenants.utils import schema_context
 
 from catalog.models import FeedImport, Item
+from profiles.models import PrivacyRequest
 from tenants.models import StaffUser
 from tests.walls.planting import Planted
 
@@ -26,6 +27,7 @@ def _content_type(planted: Planted) -> int:
 FILLS: dict[str, Callable[[Planted], object]] = {
     "feed_import": lambda planted: planted.row(FeedImport).pk,
     "shopper": lambda planted: planted.shopper,
+    "privacy_request": lambda planted: planted.row(PrivacyRequest).pk,
     "decision": lambda planted: planted.decision,
     "item": lambda planted: planted.item,
     "external_id": lambda planted: planted.item,

@@ -25,7 +25,7 @@ from catalog.models import (
 from catalog.quality.models import PriceRange
 from catalog.search_models import SearchPhrase, SearchVocabulary
 from profiles.ingest import record_events
-from profiles.models import Identity, Shopper
+from profiles.models import Identity, PrivacyRequest, RequestStep, Shopper
 from recommendations.models import (
     CircumstanceItems,
     Decision,
@@ -39,7 +39,7 @@ from recommendations.training.recipe import Recipe
 from tenants.connection import connection
 from tenants.database.roles import as_owner
 from tenants.keys import mint_key
-from tenants.models import StaffUser, Tenant
+from tenants.models import StaffUser, Tenant, Tombstone
 from tests.staff import one_of_each
 
 M = TypeVar("M", bound=Model)
@@ -130,6 +130,12 @@ def plant(tenant: Tenant, *, first_id: int) -> Planted:
         assert isinstance(shopper, Shopper)
         shopper.traits = {"size": f"{marker} trait"}
         shopper.save()
+        request = PrivacyRequest.objects.create(kind="access", named=f"{marker}-shopper")
+        rows[PrivacyRequest] = request
+        rows[RequestStep] = RequestStep.objects.create(
+            request=request, position=0, store=f"{marker} store", found=1
+        )
+        rows[Tombstone] = Tombstone.objects.create(digest=f"{marker} digest")
         rows[PreparedSlate] = PreparedSlate.objects.create(
             shopper=shopper,
             page=f"{marker}-page",

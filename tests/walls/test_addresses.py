@@ -81,6 +81,10 @@ CALLS: dict[tuple[str, str], Callable[[Planted], Sent]] = {
     ("POST", "api/v1/shoppers/<str:shopper>/mutes"): lambda _: sends({"kind": "view"}),
     ("DELETE", "api/v1/shoppers/<str:shopper>/mutes"): lambda _: sends({"kind": "view"}),
     ("GET", "api/v1/shoppers/<str:shopper>/signals"): lambda _: {},
+    ("DELETE", "api/v1/shoppers/<str:shopper>"): lambda _: {},
+    ("GET", "api/v1/shoppers/<str:shopper>/export"): lambda _: {},
+    ("GET", "api/v1/privacy/requests/<uuid:privacy_request>"): lambda _: {},
+    ("GET", "api/v1/privacy/key"): lambda _: {},
     ("GET", "api/v1/recommendations"): lambda about: {
         "QUERY_STRING": f"placement={about.marker}-home&shopper={about.shopper}"
     },
@@ -188,6 +192,7 @@ def test_another_tenants_ids_mean_nothing_here(planted: Pair, operation: tuple[s
         ("PUT", "api/v1/shoppers/<str:shopper>"): 200,  # a shopper of our own comes to be
         ("PUT", "api/v1/shoppers/<str:shopper>/consents"): 200,
         ("POST", "api/v1/shoppers/<str:shopper>/mutes"): 200,
+        ("GET", "api/v1/privacy/key"): 200,  # our own
         ("GET", "api/v1/recommendations"): 400,  # unknown placement
         ("POST", "api/v1/rules/simulate"): 400,
         ("GET", "api/v1/search"): 200,  # nothing is found
