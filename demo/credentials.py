@@ -19,6 +19,7 @@ from profiles.consent import permitted_states
 from profiles.models import Purpose
 from tenants.keys import find_key_holder, mint_key, revoke_key
 from tenants.models import ApiKey, StaffUser
+from tenants.roles import Role
 
 KEY_NAME = "Demo storefront server"
 ADMIN_USER = "admin"
@@ -26,7 +27,8 @@ ADMIN_USER = "admin"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One tenant of the demo, as `var/demo.json` has it; the last three are external ids to try."""
+    """One tenant of the demo, as `var/demo.json` has it. `staff` are the passwords of one person of
+    each role, by name; the last three are external ids to try."""
 
     name: str
     host: str
@@ -34,6 +36,7 @@ class Access:
     admin_url: str
     admin_user: str
     admin_password: str
+    staff: dict[str, str]
     shopper_with_history: str
     new_shopper: str
     item: str
@@ -66,6 +69,7 @@ def give_access(store: Store, *, port: int) -> Access:
         password = str(known.get("admin_password", ""))
         if not password or not StaffUser.objects.filter(username=ADMIN_USER).exists():
             password = _new_password(store)
+        staff = _staff(store, dict(known.get("staff") or {}))
         examples = {name: known.get(name) or find() for name, find in EXAMPLES.items()}
     return Access(
         name=store.name,
@@ -74,6 +78,7 @@ def give_access(store: Store, *, port: int) -> Access:
         admin_url=f"http://{store.host}:{port}/admin/",
         admin_user=ADMIN_USER,
         admin_password=password,
+        staff=staff,
         **examples,
     )
 
@@ -124,6 +129,22 @@ def _new_key() -> str:
         revoke_key(lost)
     _, text = mint_key(KEY_NAME)
     return text
+
+
+def _staff(store: Store, known: Mapping[str, str]) -> dict[str, str]:
+    """One person of each role but the administrator's, by the role's name, with a password."""
+    passwords = {}
+    for role in (Role.MERCHANDISER, Role.ANALYST, Role.PRIVACY_OFFICER):
+        name = role.value.replace("_", "-")
+        passwords[name] = known.get(name) or secrets.token_urlsafe(12)
+        user, new = StaffUser.objects.get_or_create(
+            username=name,
+            defaults={"email": f"{name}@{store.host}", "is_staff": True, "role": role},
+        )
+        if new or name not in known:
+            user.set_password(passwords[name])
+            user.save(update_fields=["password"])
+    return passwords
 
 
 def _new_password(store: Store) -> str:

@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django_tenants.utils import schema_context
 from unfold.contrib.filters.admin import DropdownFilter
@@ -42,6 +43,8 @@ VERB_LABELS = {
     Verb.KEY_REVOKED: "danger",
     Verb.LOG_IN_FAILED: "danger",
     Verb.LOCKED_OUT: "danger",
+    Verb.SECOND_FACTOR_ADDED: "success",
+    Verb.SECOND_FACTOR_RESET: "warning",
 }
 
 
@@ -86,7 +89,7 @@ class KindFilter(DropdownFilter):  # type: ignore[misc]  # unfold is untyped
 class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry], LongListAdmin[AuditEntry]):
     """Who did what. Nobody changes it here, nor anywhere else."""
 
-    list_display = ("at", "who", "did", "object_name", "what_changed", "address")
+    list_display = ("moment", "who", "did", "object_name", "what_changed", "address")
     list_filter = (VerbFilter, ActorKindFilter, KindFilter, ("at", DayRangeFilter))
     list_filter_submit = True
     list_before_template = "admin/tenants/auditentry/export.html"
@@ -96,13 +99,13 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry], LongListAdmin[AuditEntry]):
     sortable_by = ()
     change_form_before_template = "admin/tenants/auditentry/changes.html"
     fields = (
-        ("at", "who", "did"),
+        ("moment", "who", "did"),
         ("object_name", "object_id"),
         ("address", "request_id", "number"),
         "hash",
         "previous_hash",
     )
-    readonly_fields = ("who", "did", "object_name")
+    readonly_fields = ("moment", "who", "did", "object_name")
 
     def get_urls(self) -> list[URLPattern]:
         export = path(
@@ -155,6 +158,10 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry], LongListAdmin[AuditEntry]):
             headers={"Content-Disposition": 'attachment; filename="audit-trail.csv"'},
         )
 
+    @display(description="When")
+    def moment(self, entry: AuditEntry) -> str:
+        return f"{timezone.localtime(entry.at):%d %b %Y, %H:%M:%S}"
+
     @display(description="Who", ordering="actor")
     def who(self, entry: AuditEntry) -> str:
         kind = "" if entry.actor_kind == ActorKind.STAFF else entry.actor_kind.replace("_", " ")
@@ -179,6 +186,8 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry], LongListAdmin[AuditEntry]):
 
     @display(description="What")
     def what_changed(self, entry: AuditEntry) -> str:
+        if entry.verb == Verb.LISTED:
+            return f"{entry.after.get('rows', 0)} rows"
         names = [name.replace("_", " ") for name in {**entry.before, **entry.after}]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         return ", ".join(names[:3]) + more or NO_VALUE

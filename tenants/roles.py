@@ -53,9 +53,11 @@ TABLE: dict[str, May] = {
     "profiles.session": PERSONAL,
     "profiles.event": PERSONAL,
     "profiles.eventimport": May(analyst="view", privacy_officer="view"),
-    "profiles.signalpolicy": May(
-        merchandiser="view", analyst="view", privacy_officer="view add change delete"
-    ),
+    "profiles.signalpolicy": May("view", "view", "view"),
+    "profiles.policyproposal": May("view add", "view", "view add decide"),
+    "profiles.sensitivetopic": May("view", "view", "view add change delete"),
+    "profiles.consenttext": May("view", "view", "view add delete"),
+    "profiles.privacycontrol": May("view", "view", "view add change delete"),
     "recommendations.decision": PERSONAL,
     "recommendations.impression": PERSONAL,
     "recommendations.placement": EDITED,

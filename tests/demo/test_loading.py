@@ -150,7 +150,7 @@ def test_a_lost_file_is_written_anew_with_a_new_key_and_password(demo_json: Path
     with schema_context(STORE.schema):
         assert find_key_holder(lost["secret_key"]) is None
         assert find_key_holder(made["secret_key"]) is not None
-        admin = StaffUser.objects.get()
+        admin = StaffUser.objects.get(username="admin")
         assert not admin.check_password(lost["admin_password"])
         assert admin.check_password(made["admin_password"])
 

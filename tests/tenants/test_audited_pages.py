@@ -1,5 +1,7 @@
 """What the admin writes into the audit trail, by itself."""
 
+import csv
+
 from django.contrib import admin
 
 from catalog.models import Item, Review
@@ -7,14 +9,14 @@ from profiles.models import EventKind, Shopper
 from profiles.policy_models import SensitiveTopic
 from recommendations.models import MerchandisingRule, Placement, RankerVersion
 from recommendations.training.recipe import Recipe
-from tenants.audit import HIDDEN, is_secret, shown
+from tenants.audit import HIDDEN, About, Verb, is_secret, record, shown
 from tenants.audit_models import AuditEntry
 from tenants.audited import AuditedPages
 from tenants.keys import mint_key, revoke_key
 from tenants.models import ApiKey, StaffUser, Tenant
 from tests.conftest import ApiClient
 from tests.make import make_event, make_item, make_shopper
-from tests.staff import one_of_each, page_of, sign_in
+from tests.staff import one_of_each, page_of, sign_in, text_of
 
 SUBMITTED = {"_form_submitted": "on"}
 """What the browser sends when a dialog is confirmed."""
@@ -219,3 +221,31 @@ def test_requests_of_the_api_write_no_entry(api: ApiClient) -> None:
     api.put("/api/v1/shoppers/s-1/consents", {"personalization": True, "source": "account"})
     api.post("/api/v1/events", {"events": [{"kind": "view", "shopper": "s-1", "item": "A"}]})
     assert entries() == before
+
+
+def test_the_trail_is_searched_filtered_and_exported_by_those_who_may(tenant: Tenant) -> None:
+    staff = sign_in(tenant, "boss")
+    item = make_item("A", title="=SUM(1)")
+    record(Verb.CHANGED, item, before={"title": "Old"}, after={"title": "=SUM(1)"})
+    record(Verb.VIEWED, About("profiles.shopper", "77", "shopper 77"))
+    trail = page_of(AuditEntry, "changelist")
+
+    assert "=SUM(1)" in text_of(staff.get(trail, {"q": "sum(1)"}))
+    assert "shopper 77" not in text_of(staff.get(trail, {"q": "sum(1)"}))
+    assert "shopper 77" in text_of(staff.get(trail, {"q": "77"}))
+    assert "=SUM(1)" not in text_of(staff.get(trail, {"verb": "viewed"}))
+    assert "shopper 77" in text_of(staff.get(trail, {"kind": "profiles.shopper"}))
+    changed = AuditEntry.objects.get(verb="changed")
+    assert "Old" in text_of(staff.get(page_of(changed)))
+    assert staff.post(page_of(changed), {"actor": "nobody"}).status_code == 403
+
+    answer = staff.get(f"{trail}export/", {"verb": "changed"})
+    content = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    (row,) = csv.DictReader(content.splitlines())
+    assert row["label"] == "'=SUM(1)", "no spreadsheet runs it"
+    assert row["hash"] == changed.hash
+    assert (last().verb, last().kind, last().actor) == ("exported", "tenants.auditentry", "boss")
+
+    reader = sign_in(tenant, "reader", permissions=("tenants.view_auditentry",))
+    assert "Download" not in text_of(reader.get(trail))
+    assert reader.get(f"{trail}export/").status_code == 403

@@ -133,6 +133,8 @@ class Command(BaseCommand):
                 f"  admin       {tenant['admin_url']}"
                 f"  ({tenant['admin_user']} / {tenant['admin_password']})"
             )
+            for name, password in tenant.get("staff", {}).items():
+                write(f"              or as {name} / {password}")
             write(f"  API docs    http://{tenant['host']}:{port}/api/docs/")
             write(f"  API key     {tenant['secret_key']}")
         first = demo["tenants"][0]
