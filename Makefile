@@ -9,7 +9,7 @@ UV_VERSION := 0.13.8
 .PHONY: help demo stop reset test lint format types lock browser clean \
 	bench bench-quality bench-reasons bench-understanding bench-serving \
 	bench-ingest bench-import bench-search bench-search-serving bench-catalog-quality \
-	bench-train drill-audit drill-consent drill-erasure
+	bench-train drill-audit drill-consent drill-erasure test-walls
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -84,6 +84,9 @@ drill-consent: $(VENV)/.dev  ## Random consent histories: nothing is read that i
 
 drill-erasure: $(VENV)/.dev  ## Erase a canary, and look for it everywhere.
 	$(BIN)/python bench/erasure.py
+
+test-walls: $(VENV)/.dev  ## Plant leaks between tenants in a copy: the tests notice each.
+	$(BIN)/python bench/walls.py
 
 lock: $(BIN)/uv  ## Write the locked requirements, with hashes.
 	for name in requirements requirements-dev; do $(BIN)/uv pip compile -q --python-version 3.11 \
