@@ -307,12 +307,23 @@ OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"tenant": {"()": "tenants.logs.TenantFilter"}},
+    "filters": {
+        "tenant": {"()": "tenants.logs.TenantFilter"},
+        "route": {"()": "tenants.logs.RouteFilter"},
+    },
     "formatters": {
-        "line": {"format": "{asctime} {levelname} [{tenant}] {name}: {message}", "style": "{"}
+        "line": {
+            "()": "tenants.logs.LineFormatter",
+            "format": "{asctime} {levelname} [{tenant}] {name}: {message}",
+            "style": "{",
+        }
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "filters": ["tenant"], "formatter": "line"}
+        "console": {
+            "class": "logging.StreamHandler",
+            "filters": ["tenant", "route"],
+            "formatter": "line",
+        }
     },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }
