@@ -81,6 +81,7 @@ AUTH_USER_MODEL = "tenants.StaffUser"
 
 MIDDLEWARE = [
     "tenants.middleware.TenantMiddleware",
+    "tenants.cross_origin.CrossOriginMiddleware",
     "config.content_policy.ContentPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

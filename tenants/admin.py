@@ -17,8 +17,9 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 import tenants.audit_admin  # noqa: F401  # registers itself
+from tenants.browser_keys import rotate_token_secret, token_secret
 from tenants.keys import forget_key, mint_key, revoke_key
-from tenants.models import ApiKey, Scope, StaffUser
+from tenants.models import BROWSER_SCOPES, ApiKey, Scope, StaffUser
 from tenants.pages import ModelAdmin, display
 from tenants.roles import administers
 from tenants.two_factor_pages import forget_second_factor
@@ -100,7 +101,23 @@ class ApiKeyForm(forms.ModelForm[ApiKey]):
 
     class Meta:
         model = ApiKey
-        fields = ("name", "scopes", "requests_per_minute")
+        fields = (
+            *("name", "scopes", "requests_per_minute"),
+            *("allowed_origins", "shopper_requests_per_minute"),
+        )
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        given = self.cleaned_data
+        was_secret = self.instance.pk and self.instance.kind == ApiKey.Kind.SECRET
+        if given.get("allowed_origins"):
+            if was_secret:
+                self.add_error("allowed_origins", "A secret key is for servers: mint another.")
+            if set(given.get("scopes", ())) - BROWSER_SCOPES:
+                self.add_error("scopes", "With origins it is for browsers: not these scopes.")
+        elif self.instance.pk and not was_secret:
+            self.add_error("allowed_origins", "A publishable key needs an origin.")
+        return cleaned
 
 
 @admin.register(ApiKey)
@@ -111,7 +128,7 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
     list_display = ("name", "begins_with", "status", "scope_list", "last_used_at", "created_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     search_fields = ("name", "prefix")
-    actions = ("revoke_keys",)
+    actions = ("revoke_keys", "rotate_token_secrets")
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         return [*ApiKeyForm.Meta.fields, *self.get_readonly_fields(request, obj)]
@@ -126,6 +143,24 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
     def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return False
 
+    @admin.action(description="Rotate the token secret", permissions=["revoke"])
+    def rotate_token_secrets(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        for key in queryset.filter(kind=ApiKey.Kind.PUBLISHABLE, revoked_at=None):
+            self._show_token_secret(request, key, rotate_token_secret(key))
+
+    def _show_token_secret(self, request: HttpRequest, key: ApiKey, secret: str) -> None:
+        key.refresh_from_db(fields=["token_version"])
+        messages.warning(
+            request,
+            format_html(
+                "Tokens for “{}” are signed with this secret, version {}, on your server only."
+                " The one before stays good for a day: <code>{}</code>",
+                key.name,
+                key.token_version,
+                secret,
+            ),
+        )
+
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return self.has_change_permission(request)
 
@@ -136,8 +171,14 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
             transaction.on_commit(lambda: forget_key(obj))
             return
         minted, text = mint_key(
-            obj.name, scopes=obj.scopes, requests_per_minute=obj.requests_per_minute
+            obj.name,
+            scopes=obj.scopes,
+            requests_per_minute=obj.requests_per_minute,
+            origins=obj.allowed_origins,
+            shopper_requests_per_minute=obj.shopper_requests_per_minute,
         )
+        if minted.kind == ApiKey.Kind.PUBLISHABLE:
+            self._show_token_secret(request, minted, token_secret(minted))
         obj.pk, obj.prefix = minted.pk, minted.prefix
         # A message travels in a signed cookie of this one browser: the key rests on no server.
         messages.warning(

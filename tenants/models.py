@@ -127,15 +127,45 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return self.filter(revoked_at=None)
 
 
-class ApiKey(models.Model):
-    """A secret key of a server. Only its SHA-256 is kept: the key has 256 random bits, so a slow
-    hash would protect nothing and cost every request."""
+BROWSER_SCOPES = frozenset(
+    {Scope.EVENTS_WRITE, Scope.RECOMMENDATIONS_READ, Scope.SHOPPERS_READ, Scope.SHOPPERS_WRITE}
+)
+"""What a publishable key may have: what a shopper does, and nothing of the shop's."""
 
+
+class ApiKey(models.Model):
+    """A key of a server (secret) or of web pages (publishable). Only its SHA-256 is kept: the key
+    has 256 random bits, so a slow hash would protect nothing and cost every request."""
+
+    class Kind(models.TextChoices):
+        SECRET = "secret", "Secret, for servers"
+        PUBLISHABLE = "publishable", "Publishable, for browsers"
+
+    kind = models.CharField(
+        max_length=12, choices=Kind, default=Kind.SECRET, db_default=Kind.SECRET
+    )
     name = models.CharField(max_length=100, help_text="Who uses it, such as 'storefront server'.")
     prefix = models.CharField(max_length=16, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     scopes = ArrayField(models.CharField(max_length=40, choices=Scope), default=list)
     requests_per_minute = models.PositiveIntegerField(default=6000)
+    allowed_origins = ArrayField(
+        models.CharField(
+            max_length=200,
+            validators=[
+                RegexValidator(r"^https?://[a-z0-9.-]+(:[0-9]+)?$", "Such as https://shop.example.")
+            ],
+        ),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Of a publishable key: the pages that may use it, such as https://shop.example.",
+    )
+    shopper_requests_per_minute = models.PositiveIntegerField(
+        default=120, db_default=120, help_text="Of a publishable key, for each shopper."
+    )
+    token_version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
+    token_rotated_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)

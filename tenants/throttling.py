@@ -1,5 +1,6 @@
 """How many requests a minute an API key may send."""
 
+import hashlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,15 @@ class ApiKeyThrottle(BaseThrottle):
         if not isinstance(request.user, KeyHolder):
             return True
         count = self._count(request, connection.schema_name, request.user.key_id)
-        return count is None or count <= request.user.requests_per_minute
+        if count is not None and count > request.user.requests_per_minute:
+            return False
+        return request.user.shopper is None or self._shopper_may(request.user)
+
+    def _shopper_may(self, holder: KeyHolder) -> bool:
+        """A browser's shopper has a limit besides the key's, for a key is shared by all of them."""
+        named = hashlib.sha256(repr(holder.shopper).encode()).hexdigest()[:32]
+        count = self._counted(f"{window_key(connection.schema_name, holder.key_id)}:{named}")
+        return count is None or count <= holder.shopper_requests_per_minute
 
     def _count(self, request: Request, schema: str, key_id: int) -> int | None:
         counted, count = getattr(request._request, "counted", ("", None))  # noqa: SLF001  # DRF's own
@@ -55,8 +64,12 @@ class ApiKeyThrottle(BaseThrottle):
             if count is None:
                 logger.error("Rate limits are not counted: the store is out")
             return count
+        return self._counted(window_key(schema, key_id))
+
+    def _counted(self, window: str) -> int | None:
+        """One more in a window; how many that are, None while the store is out."""
         pipeline = get_redis_connection("default").pipeline(transaction=False)
-        count_in(pipeline, window_key(schema, key_id))
+        count_in(pipeline, window)
         try:
             now: int = pipeline.execute()[0]
         except RedisError:

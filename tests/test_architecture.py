@@ -151,7 +151,7 @@ def test_the_import_contracts_are_kept() -> None:
 
 # -- Errors ---------------------------------------------------------------------------------------
 
-RAISED = {"DomainError": 0, "AuthenticationFailed": 1, "Outcome": 1}
+RAISED = {"DomainError": 0, "AuthenticationFailed": 1, "PermissionDenied": 1, "Outcome": 1}
 """Calls that name a code, and at which place of their arguments."""
 
 REST_FRAMEWORK = (

@@ -30,6 +30,7 @@ from profiles.ingest import OutcomeStatus, record_events
 from profiles.models import Purpose, Shopper
 from profiles.mutes import mute, mutes_of, unmute
 from profiles.own_signals import own_signals
+from tenants.browser_keys import about_shopper, claim_of
 from tenants.errors import BODY_REFUSALS, REFUSALS, DomainError, ErrorKind, ErrorOutput
 from tenants.input import parse_body, parse_external_id
 from tenants.models import Scope
@@ -41,6 +42,7 @@ SHOPPER_ID = OpenApiParameter(
 
 class EventsView(APIView):
     required_scopes: ClassVar = {"POST": Scope.EVENTS_WRITE}
+    browser_methods = ("POST",)
 
     @extend_schema(
         summary="Send events",
@@ -71,7 +73,8 @@ class EventsView(APIView):
     def post(self, request: Request) -> Response:
         """Up to 1,000 events; each is stored, repeated or refused for itself, in order."""
         batch = parse_body(request, EventBatch)
-        outcomes = record_events(batch.events, gpc=sent_with(request))
+        events = [_of_token(request, event) for event in batch.events]
+        outcomes = record_events(events, gpc=sent_with(request))
         counts = Counter(outcome.status for outcome in outcomes)
         return Response(
             {
@@ -100,7 +103,7 @@ class ShopperView(APIView):
     )
     def get(self, request: Request, shopper: str) -> Response:
         """What the shop told us of a shopper, and what the shopper allows."""
-        return Response(_output(get_shopper(parse_external_id(shopper, field="shopper"))))
+        return Response(_output(_found(request, shopper)))
 
     @extend_schema(
         summary="Create or change a shopper",
@@ -111,7 +114,7 @@ class ShopperView(APIView):
     def put(self, request: Request, shopper: str) -> Response:
         """Traits come from the shop, preferences from the shopper. What is left out stays."""
         given = parse_body(request, ShopperInput)
-        found = _ensure(shopper)
+        found = _ensure(request, shopper)
         if given.traits is not None:
             found.traits = given.traits
         if given.preferences is not None:
@@ -132,6 +135,7 @@ class ShopperView(APIView):
 
 class ConsentsView(APIView):
     required_scopes: ClassVar = {"GET": Scope.SHOPPERS_READ, "PUT": Scope.SHOPPERS_WRITE}
+    browser_methods = ("GET", "PUT")
 
     @extend_schema(
         summary="Read consents and their proof",
@@ -140,7 +144,7 @@ class ConsentsView(APIView):
     )
     def get(self, request: Request, shopper: str) -> Response:
         """What the shopper allows now, and every choice that led there."""
-        found = get_shopper(parse_external_id(shopper, field="shopper"))
+        found = _found(request, shopper)
         return Response(
             {
                 "consents": consents_of(found),
@@ -168,7 +172,7 @@ class ConsentsView(APIView):
     def put(self, request: Request, shopper: str) -> Response:
         """In force from the next request on, on every path."""
         choices = parse_body(request, ConsentChoices)
-        found = _ensure(shopper)
+        found = _ensure(request, shopper)
         record_consents(
             [found],
             {
@@ -184,6 +188,7 @@ class ConsentsView(APIView):
 
 class SignalsView(APIView):
     required_scopes: ClassVar = {"GET": Scope.SHOPPERS_READ}
+    browser_methods = ("GET",)
 
     @extend_schema(
         summary="What ranking reads of a shopper",
@@ -193,7 +198,7 @@ class SignalsView(APIView):
     def get(self, request: Request, shopper: str) -> Response:
         """Each signal with what it may do, and what the shopper muted. No signal is read without
         consent for personalization."""
-        return Response(_signals(get_shopper(parse_external_id(shopper, field="shopper"))))
+        return Response(_signals(_found(request, shopper)))
 
 
 class MutesView(APIView):
@@ -201,6 +206,7 @@ class MutesView(APIView):
         "POST": Scope.SHOPPERS_WRITE,
         "DELETE": Scope.SHOPPERS_WRITE,
     }
+    browser_methods = ("POST", "DELETE")
 
     @extend_schema(
         summary="Mute a signal",
@@ -211,7 +217,7 @@ class MutesView(APIView):
     def post(self, request: Request, shopper: str) -> Response:
         """ "Don't use this": it is neither ranked on nor cited, from the next request on."""
         given = parse_body(request, MuteInput)
-        found = _ensure(shopper)
+        found = _ensure(request, shopper)
         mute(found, kind=given.kind, item=given.item, name=given.name, now=timezone.now())
         return Response(_signals(found))
 
@@ -224,7 +230,7 @@ class MutesView(APIView):
     def delete(self, request: Request, shopper: str) -> Response:
         """Undoes a mute that says the same. Undoing what is not muted changes nothing."""
         given = parse_body(request, UnmuteInput)
-        found = get_shopper(parse_external_id(shopper, field="shopper"))
+        found = _found(request, shopper)
         unmute(found, kind=given.kind, item=given.item, name=given.name)
         return Response(_signals(found))
 
@@ -238,8 +244,24 @@ def _signals(shopper: Shopper) -> dict[str, Any]:
     }
 
 
-def _ensure(shopper: str) -> Shopper:
+def _of_token(request: Request, event: Any) -> Any:
+    """An event as it was sent; of a browser, about its token's shopper and nobody else."""
+    if claim_of(request) is None or not isinstance(event, dict):
+        return event
+    named = about_shopper(request, event.get("shopper"), event.get("anonymous"))
+    return {**event, "shopper": named.known, "anonymous": named.anonymous}
+
+
+def _found(request: Request, shopper: str) -> Shopper:
+    """The shopper in the address. Raises DomainError `unknown_shopper` or `other_shopper`."""
     external_id = parse_external_id(shopper, field="shopper")
+    about_shopper(request, external_id, None)
+    return get_shopper(external_id)
+
+
+def _ensure(request: Request, shopper: str) -> Shopper:
+    external_id = parse_external_id(shopper, field="shopper")
+    about_shopper(request, external_id, None)
     if not ensure_shoppers([ShopperRef(known=external_id)]):
         raise DomainError(
             "erased_shopper", "The shopper with this id was erased.", kind=ErrorKind.CONFLICT

@@ -27,6 +27,7 @@ from recommendations.searching.log import record_search
 from recommendations.searching.served import record_results
 from recommendations.searching.suggesting import suggestions
 from recommendations.searching.values import SearchQuery
+from tenants.browser_keys import about_shopper
 from tenants.errors import REFUSALS
 from tenants.input import parse_query, refusal
 from tenants.models import Scope
@@ -70,6 +71,7 @@ SUGGESTIONS_QUERY = [
 
 class SearchView(APIView):
     required_scopes: ClassVar = {"GET": Scope.RECOMMENDATIONS_READ}
+    browser_methods = ("GET",)
 
     @extend_schema(
         summary="Search the catalog",
@@ -84,6 +86,7 @@ class SearchView(APIView):
         shopper grants personalization.
         """
         given = _parse(request)
+        named = about_shopper(request, given.shopper, given.anonymous)
         found = answer(
             SearchQuery(
                 text=given.q,
@@ -94,7 +97,7 @@ class SearchView(APIView):
                 offset=given.offset,
                 limit=given.limit,
                 language=given.language,
-                shopper=ShopperRef.given(given.shopper, given.anonymous),
+                shopper=ShopperRef.given(named.known, named.anonymous),
                 session=given.session,
                 around=given.around,
                 gpc=sent_with(request, field=given.gpc),
@@ -107,6 +110,7 @@ class SearchView(APIView):
 
 class SuggestionsView(APIView):
     required_scopes: ClassVar = {"GET": Scope.RECOMMENDATIONS_READ}
+    browser_methods = ("GET",)
 
     @extend_schema(
         summary="Suggest as the shopper types",

@@ -23,6 +23,7 @@ from recommendations.api.outputs import simulation_output, why_output
 from recommendations.context import build_request
 from recommendations.feedback import get_decision
 from recommendations.simulation import Edit, rules_on_trial, simulate
+from tenants.browser_keys import about_shopper
 from tenants.errors import BODY_REFUSALS, REFUSALS, ErrorOutput
 from tenants.input import parse_body, parse_query
 from tenants.models import Scope
@@ -44,6 +45,7 @@ QUERY = [
 
 class RecommendationsView(APIView):
     required_scopes: ClassVar = {"GET": Scope.RECOMMENDATIONS_READ}
+    browser_methods = ("GET",)
 
     @extend_schema(
         summary="Get recommendations",
@@ -56,10 +58,11 @@ class RecommendationsView(APIView):
         A shopper who is new, unknown or does not grant personalization gets what is popular.
         """
         query = parse_query(request, RecommendationQuery)
+        named = about_shopper(request, query.shopper, query.anonymous)
         return Response(
             answer(
                 query.placement,
-                shopper=ShopperRef.given(query.shopper, query.anonymous),
+                shopper=ShopperRef.given(named.known, named.anonymous),
                 item=query.item,
                 cart_items=query.items,
                 limit=query.limit,
