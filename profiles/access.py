@@ -8,6 +8,7 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django_tenants.utils import get_public_schema_name, schema_context
 
 from profiles.models import Shopper
 from profiles.stores import all_stores, person_of
@@ -48,7 +49,9 @@ def export_shopper(shopper: Shopper) -> bytes:
 
 def _collected(shopper: Shopper) -> dict[str, Any]:
     person = person_of(shopper)
-    tenant = Tenant.objects.get(schema_name=connection.schema_name)
+    schema = connection.schema_name
+    with schema_context(get_public_schema_name()):
+        tenant = Tenant.objects.get(schema_name=schema)
     stores = []
     for store in reversed(all_stores()):
         rows = list(store.rows(person))
