@@ -25,7 +25,7 @@ OTHER_WARDROBE = 0.05
 """How much of the interest in women's clothes is left in somebody who wears men's."""
 
 ALL_PURPOSES: frozenset[Purpose] = frozenset(
-    {"personalization", "analytics", "marketing", "language_model"}
+    {"personalization", "analytics", "marketing", "language_model", "research"}
 )
 
 

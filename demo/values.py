@@ -19,7 +19,7 @@ EventKind = Literal[
     "rating",
     "review",
 ]
-Purpose = Literal["personalization", "analytics", "marketing", "language_model"]
+Purpose = Literal["personalization", "analytics", "marketing", "language_model", "research"]
 PriceBand = Literal["low", "middle", "high"]
 AttributeValue = str | int | float | bool
 
