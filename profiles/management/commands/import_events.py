@@ -41,7 +41,7 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="purpose=granted|withdrawn",
-            help="What the shoppers of this log agreed to, as personalization=granted.",
+            help="What the shoppers of this log agreed to, as personalization=granted; repeatable.",
         )
         parser.add_argument(
             "--source", default="", help="Where they agreed. Needed with --consent."
