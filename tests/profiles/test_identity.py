@@ -174,6 +174,7 @@ def test_one_purpose_may_come_from_the_device_and_another_from_the_account(api: 
     send(shopper="anna", anonymous="phone")
     assert consents_of(known("anna")) == {
         "personalization": False, "analytics": False, "marketing": True, "language_model": False,
+        "research": False,
     }  # fmt: skip
 
 
