@@ -9,12 +9,14 @@ from tests.staff import PASSWORD, Browser, page_of, sign_in, text_of, visitor
 
 NEW_PASSWORD = "another long pass phrase"
 
+LIMITS = {"requests_per_minute": 60, "shopper_requests_per_minute": 60}
+
 
 def add_key(staff: Browser, *scopes: str) -> str:
     """Mint a key in the admin; its text, as the page after it shows it."""
     response = staff.post(
         page_of(ApiKey, "add"),
-        {"name": "storefront", "scopes": list(scopes), "requests_per_minute": 60},
+        {"name": "storefront", "scopes": list(scopes), **LIMITS},
         follow=True,
     )
     (text,) = re.findall(r"attune_sk_[\w-]{20,}", text_of(response))
@@ -38,7 +40,7 @@ def test_a_new_key_is_shown_once_and_works(tenant: Tenant) -> None:
 def test_a_key_without_a_scope_or_with_an_unknown_one_is_refused(tenant: Tenant) -> None:
     staff = sign_in(tenant)
     for scopes in ([], ["everything"]):
-        form = {"name": "storefront", "scopes": scopes, "requests_per_minute": 60}
+        form = {"name": "storefront", "scopes": scopes, **LIMITS}
         assert staff.post(page_of(ApiKey, "add"), form).status_code == 200
     assert not ApiKey.objects.exists()
 
@@ -48,7 +50,7 @@ def test_a_changed_key_has_its_new_scopes_at_once(
 ) -> None:
     key, text = mint_key("import job")
     assert find_key_holder(text) is not None, "now it is cached"
-    form = {"name": "import job", "scopes": ["catalog:write"], "requests_per_minute": 5}
+    form = {"name": "import job", "scopes": ["catalog:write"], **LIMITS, "requests_per_minute": 5}
     with django_capture_on_commit_callbacks(execute=True):
         assert sign_in(tenant).post(page_of(key), form).status_code == 302
     holder = find_key_holder(text)

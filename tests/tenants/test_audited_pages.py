@@ -209,7 +209,7 @@ def test_keys_are_recorded_when_minted_and_revoked_and_never_told(tenant: Tenant
     staff = sign_in(tenant, "boss")
     staff.post(
         page_of(ApiKey, "add"), {"name": "By hand", "scopes": ["catalog:read"],
-        "requests_per_minute": 60},
+        "requests_per_minute": 60, "shopper_requests_per_minute": 60},
     )  # fmt: skip
     assert AuditEntry.objects.get(verb="minted key", actor="boss").label.startswith("By hand")
 
