@@ -54,11 +54,13 @@ class ReviewIntake:
 
     def stage(self, rows: list[FeedReview]) -> list[FeedError]:
         known = item_ids({review.item for review in rows})
+        # Asked before the copy, which has the connection to itself.
+        wanted = without_erased(rows)
         with (
             connection.cursor() as cursor,
             cursor.copy(f"COPY feed_rows ({NAMES}) FROM STDIN") as copy,
         ):
-            for review in without_erased(rows):
+            for review in wanted:
                 if review.item in known:
                     values = {"item_id": known[review.item]}
                     copy.write_row(tuple(values.get(n) or getattr(review, n) for n in COLUMNS))
