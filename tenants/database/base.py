@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.postgresql import base as postgresql
 from django_tenants.postgresql_backend import base
 from psycopg import sql
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 
 from tenants.database.names import PUBLIC, owner_of, role_of
 
@@ -55,6 +55,7 @@ class EnteringCursor:
         if isinstance(query, Entrance):
             # Two statements cannot be prepared together, as psycopg would after some times.
             return super().execute(query, *args, prepare=False, **kwargs)  # type: ignore[misc]  # psycopg's
+        self._refuse_within_copy()
         if self.enter is not None:
             self.enter()
         return super().execute(query, *args, **kwargs)  # type: ignore[misc]  # psycopg's
@@ -68,6 +69,15 @@ class EnteringCursor:
         if self.enter is not None:
             self.enter()
         return super().copy(*args, **kwargs)  # type: ignore[misc]  # psycopg's
+
+    def _refuse_within_copy(self) -> None:
+        """Who asks for something while copying would wait for itself for ever."""
+        info = self.connection.info  # type: ignore[attr-defined]  # psycopg's
+        if (
+            info.transaction_status == TransactionStatus.ACTIVE
+            and info.pipeline_status == PipelineStatus.OFF
+        ):
+            raise psycopg.InterfaceError("This connection is copying: end that first.")
 
 
 class ServerBindingCursor(EnteringCursor, postgresql.ServerBindingCursor):  # type: ignore[name-defined,misc]  # not in the stubs

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.db import DataError, ProgrammingError, transaction
+from django.db import DataError, InterfaceError, ProgrammingError, transaction
 from django_tenants.utils import schema_context
 from psycopg.errors import InsufficientPrivilege, UndefinedTable
 
@@ -281,6 +281,17 @@ def test_a_cursor_goes_where_the_connection_went(tenants: TenantPair, tenant: Te
                 Item.objects.exists()
                 cursor.execute("SELECT current_schema(), current_user")
                 assert cursor.fetchone() == (schema, role_of(connection.database_name, schema))
+
+
+def test_a_statement_within_a_copy_is_an_error_and_no_deadlock(tenants: TenantPair) -> None:
+    with (
+        schema_context("ours"),
+        connection.cursor() as cursor,
+        cursor.copy("COPY (SELECT 1) TO STDOUT") as copy,
+    ):
+        with pytest.raises(InterfaceError, match="copying"):
+            Item.objects.exists()
+        assert list(copy.rows()) == [("1",)]
 
 
 def test_the_schema_and_the_role_are_entered_by_one_statement(
