@@ -13,7 +13,7 @@ from recommendations.models import MerchandisingRule
 
 CAMPING, KITCHEN = "Outdoor & Camping", "Kitchen"
 EVERYTHING: frozenset[Purpose] = frozenset(
-    {"personalization", "analytics", "marketing", "language_model"}
+    {"personalization", "analytics", "marketing", "language_model", "research"}
 )
 CAMPER, COOK, REFUSER, NEWCOMER = "small-0", "small-1", "small-2", "small-newcomer"
 ITEMS_OF_HALF = 25

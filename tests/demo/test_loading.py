@@ -104,6 +104,7 @@ def test_a_store_is_filled_through_the_products_own_doors() -> None:
             "analytics": True,
             "marketing": False,
             "language_model": False,
+            "research": False,
         }
         # 40 shoppers with 30 events each, of whom one keeps what they did to themselves.
         assert permitted_events(Purpose.PERSONALIZATION).count() == 39 * 30

@@ -1,129 +1,20 @@
 """The demo storefront in a real browser, against a server with a store of its own."""
 
-import base64
 import re
-import shutil
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_opener
 
 import pytest
-from django.contrib.staticfiles.handlers import StaticFilesHandler
-from django.core.cache import cache
-from django.core.handlers.wsgi import WSGIHandler
-from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
-from django.utils import timezone
-from django_otp.oath import totp
-from django_tenants.utils import schema_context
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from demo.loading import load_store
-from tenants.closing import close_tenant
-from tenants.models import StaffUser, Tenant
-from tests.demo.small_store import CAMPER, COOK, REFUSER, small_data, small_store
-from tests.staff import PASSWORD
+from tests.demo.chromium import PHONE, STORE, address, chromium, opened
+from tests.demo.small_store import CAMPER, COOK, REFUSER
+
+__all__ = ["address", "chromium"]
 
 pytestmark = pytest.mark.browser
-
-STORE = small_store("small_web", "small-web.localhost")
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-DESKTOP, PHONE = (1280, 900), (390, 844)
-
-
-class QuietHandler(WSGIRequestHandler):
-    def log_message(self, *_args: Any) -> None:
-        """Requests are not worth a line each."""
-
-
-@pytest.fixture(scope="module")
-def address(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
-    """Where the store answers.
-
-    Its tenant is committed, for the server's threads have connections of their own; it is opened
-    here and closed here, so no test that rolls back, or flushes, meets it.
-    """
-    if CHROMIUM is None:
-        pytest.skip("There is no chromium on the PATH; on Debian, apt-get install chromium.")
-    with django_db_blocker.unblock():
-        cache.clear()
-        load_store(STORE, small_data, now=timezone.now(), step=_step)
-        with schema_context(STORE.schema):
-            StaffUser.objects.create_user("olga", None, PASSWORD, role="administrator")
-            StaffUser.objects.update(is_staff=True)
-        try:
-            with _serving() as port:
-                yield f"http://{STORE.host}:{port}"
-        finally:
-            close_tenant(Tenant.objects.get(schema_name=STORE.schema))
-            cache.clear()
-
-
-def _step(_what: str) -> AbstractContextManager[None]:
-    return nullcontext()
-
-
-@contextmanager
-def _serving() -> Iterator[int]:
-    """The application with its static files, on a free port."""
-    server = ThreadedWSGIServer(("127.0.0.1", 0), QuietHandler)
-    server.set_app(StaticFilesHandler(WSGIHandler()))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def chromium(address: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def opened(
-    chromium: Browser, address: str, *, size: tuple[int, int] = DESKTOP, script: bool = True
-) -> Iterator[Page]:
-    """A page of a fresh browser. Fails when anything in it broke that the test did not see."""
-    width, height = size
-    context: BrowserContext = chromium.new_context(
-        base_url=address,
-        viewport={"width": width, "height": height},
-        java_script_enabled=script,
-        reduced_motion="reduce",
-    )
-    context.set_default_timeout(15_000)
-    page = context.new_page()
-    broken: list[str] = []
-    page.on("pageerror", lambda error: broken.append(str(error)))
-    page.on(
-        "console",
-        lambda said: broken.append(said.text) if "Content Security Policy" in said.text else None,
-    )
-    page.on(
-        "response",
-        lambda answer: broken.append(answer.url) if answer.status >= 400 else None,
-    )
-    yield page
-    context.close()
-    assert broken == []
 
 
 @pytest.fixture
@@ -396,55 +287,3 @@ def test_without_script_everything_still_works(chromium: Browser, address: str) 
         expect(page.get_by_role("heading", name="Cart", level=1)).to_be_visible()
         page.get_by_role("button", name="Place order").click()
         expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
-
-
-ADMIN_PAGES = (
-    "/admin/",
-    "/admin/catalog/item/",
-    "/admin/catalog/itemquality/",
-    "/admin/catalog/feedimport/add/",
-    "/admin/profiles/shopper/",
-    "/admin/profiles/event/",
-    "/admin/recommendations/decision/",
-    "/admin/recommendations/merchandisingrule/add/",
-    "/admin/recommendations/merchandisingrule/try/?placement=home&run=1",
-    "/admin/recommendations/placement/",
-    "/admin/tenants/staffuser/add/",
-    "/admin/tenants/auditentry/",
-)
-
-
-def test_the_admin_works_under_its_content_policy(
-    chromium: Browser, address: str, tmp_path: Path
-) -> None:
-    """From adding a second factor to the trail of it; `opened` fails for anything blocked."""
-    with opened(chromium, address) as page:
-        page.goto("/admin/login/")
-        page.get_by_label("Username").fill("olga")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
-        page.goto("/admin/second-factor/")
-        expect(page.locator(".attune-qr svg")).to_be_visible()
-        page.screenshot(path=tmp_path / "enroll.png")
-        page.get_by_text("No camera?").click()
-        key = base64.b32decode(page.locator("details code").inner_text().replace(" ", ""))
-        page.get_by_label("Code").fill(f"{totp(key):06d}")
-        page.get_by_role("button", name="Add it").click()
-        expect(page.locator(".attune-codes li")).to_have_count(10)
-        page.screenshot(path=tmp_path / "codes.png")
-        page.get_by_role("link", name="I have kept them").click()
-        for path in ADMIN_PAGES:
-            page.goto(path)
-            expect(page.get_by_role("link", name="Audit trail")).to_be_visible()
-        page.screenshot(path=tmp_path / "trail.png")
-
-        # The theme's own script runs: its filters open, and filter.
-        page.locator("a", has_text="Filters").first.click()
-        expect(page.get_by_role("button", name="Apply Filters")).to_be_visible()
-        page.screenshot(path=tmp_path / "filters.png")
-        page.goto("/admin/tenants/auditentry/?verb=added+second+factor")
-        page.locator(".field-moment a").first.click()
-        expect(page.get_by_text("authenticator app").first).to_be_visible()
-        page.screenshot(path=tmp_path / "entry.png")
-        page.goto("/api/docs/")
-        expect(page.get_by_text("Attune").first).to_be_visible()
