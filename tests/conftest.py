@@ -1,6 +1,7 @@
 """Two tenants for every run, and an API client for each."""
 
 import json
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from django_tenants.utils import schema_context
 
+from catalog.search.storage import folder, forget
 from recommendations import outbox
 from recommendations.pipeline import last_resort
 from tenants.closing import close_tenant
@@ -184,6 +186,9 @@ def _forget() -> None:
     """What tests before were served, wherever it is kept."""
     cache.clear()
     last_resort._remembered.clear()
+    for schema in ("ours", "theirs", "here", "there"):
+        shutil.rmtree(folder(schema), ignore_errors=True)
+        forget(schema)
 
 
 AUDIT_TRAIL = ("tenants_auditentry", "tenants_audithead")
