@@ -42,7 +42,7 @@ def test_the_application_role_makes_databases_with_vectors_and_is_no_superuser(
             "SELECT rolsuper, rolcreatedb, rolcreaterole, rolbypassrls FROM pg_roles"
             " WHERE rolname = current_user"
         ).fetchone()
-        assert role == (False, True, False, False)
+        assert role == (False, True, True, False)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("CREATE EXTENSION file_fdw")
         connection.execute("CREATE SCHEMA of_a_tenant")

@@ -17,7 +17,10 @@ NOT_OF_SHOPPERS = {
     RequestStep: "Counts.",
 }
 STAFF = {"tenants.StaffUser"}
-COUNTS = {("recommendations.RankerVersion", "shoppers")}
+COUNTS = {
+    ("recommendations.RankerVersion", "shoppers"),
+    ("tenants.ApiKey", "shopper_requests_per_minute"),
+}
 
 
 def personal_columns() -> Iterator[tuple[type[Model], str]]:

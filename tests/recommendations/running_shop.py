@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 
+from config.embedded import launcher
 from config.embedded.ports import free_port
+from tenants.database.names import role_of
 from tests.config.embedded_servers import empty_var, eventually, pid_of, start, status_of
 
 ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = "real"
 HOST = "real.localhost"
 
 SET_UP = """
@@ -137,6 +142,17 @@ class RunningShop:
         """Do what the worker does every two seconds; the ids of all decisions in the tables."""
         return set(run(WRITE_DECISIONS, self.environment).split())
 
+    def row(self, query: str, *parameters: object) -> tuple[Any, ...] | None:
+        """The first row of a query in the tenant's schema."""
+        found = launcher.addresses(self.var)
+        assert found is not None
+        with psycopg.connect(found.database_url, autocommit=True) as connection:
+            role = sql.Identifier(role_of(connection.info.dbname, SCHEMA))
+            connection.execute(sql.SQL("SET ROLE {}").format(role))
+            connection.execute(f"SET search_path = {SCHEMA}, public")
+            row: tuple[Any, ...] | None = connection.execute(query, parameters).fetchone()
+            return row
+
     def kill(self, service: str) -> None:
         """As the kernel does when memory runs out: without a word."""
         os.kill(pid_of(service, self.var), signal.SIGKILL)
@@ -163,7 +179,7 @@ def running_shop() -> Iterator[RunningShop]:
         web = start_web(var, port, environment)
         shop = RunningShop(var, port, made.split()[-1], web, environment)
         try:
-            assert eventually(lambda: is_up(shop), seconds=30), (var / "web.log").read_text()
+            assert eventually(lambda: is_up(shop), seconds=60), (var / "web.log").read_text()
             yield shop
         finally:
             ended(shop.web)

@@ -9,6 +9,7 @@ from django.db import connection
 from recommendations.copying import copied_rows
 from recommendations.models import ItemNeighbors, RankerVersion
 from recommendations.neighbor_rows import delete_rows, write_neighbors
+from tenants.database.roles import as_owner
 from tenants.models import Tenant
 from tests.make import make_item
 
@@ -31,7 +32,7 @@ def test_what_older_versions_kept_as_arrays_is_packed_alike(tenant: Tenant) -> N
     version, item = RankerVersion.objects.create(), make_item()
     others, weights = [7, 2**31 - 1, 300], [0.5, 0.1, 1e-9]
     table = "recommendations_itemneighbors"
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(
             f"ALTER TABLE {table} DROP neighbor_ids, DROP weights,"
             " ADD neighbor_ids int4[], ADD weights float4[]"

@@ -5,9 +5,6 @@ import random
 import threading
 from collections import Counter
 
-import psycopg
-
-from config.embedded import launcher
 from tests.recommendations.running_shop import RunningShop, running_shop
 
 BATCHES, SIZE = 24, 100
@@ -31,15 +28,12 @@ def batch(number: int) -> dict[str, list[dict[str, str]]]:
 
 def stored(shop: RunningShop) -> tuple[int, int, int]:
     """Events of the batches, keys, and how often the states have counted a view."""
-    found = launcher.addresses(shop.var)
-    assert found is not None
-    with psycopg.connect(found.database_url) as connection:
-        row = connection.execute(
-            "SELECT (SELECT count(*) FROM real.profiles_event WHERE session_id IS NOT NULL),"
-            " (SELECT count(*) FROM real.profiles_eventkey),"
-            " (SELECT coalesce(sum((entry->>4)::int), 0) FROM real.profiles_shopperstate,"
-            "  jsonb_array_elements(history) AS entry)"
-        ).fetchone()
+    row = shop.row(
+        "SELECT (SELECT count(*) FROM profiles_event WHERE session_id IS NOT NULL),"
+        " (SELECT count(*) FROM profiles_eventkey),"
+        " (SELECT coalesce(sum((entry->>4)::int), 0) FROM profiles_shopperstate,"
+        "  jsonb_array_elements(history) AS entry)"
+    )
     assert row is not None
     return int(row[0]), int(row[1]), int(row[2])
 

@@ -2,9 +2,6 @@
 
 import time
 
-import psycopg
-
-from config.embedded import launcher
 from tests.config.embedded_servers import eventually
 from tests.recommendations.running_shop import RunningShop, running_shop
 
@@ -12,13 +9,10 @@ TENT = {"item": "NEW-1", "title": "Ultralight trekking tent for two", "price": "
 
 
 def embedded(shop: RunningShop) -> bool:
-    found = launcher.addresses(shop.var)
-    assert found is not None
-    with psycopg.connect(found.database_url) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM real.catalog_itemembedding e"
-            " JOIN real.catalog_item i ON i.id = e.item_id WHERE i.external_id = 'NEW-1'"
-        ).fetchone()
+    row = shop.row(
+        "SELECT count(*) FROM catalog_itemembedding e"
+        " JOIN catalog_item i ON i.id = e.item_id WHERE i.external_id = 'NEW-1'"
+    )
     return row == (1,)
 
 

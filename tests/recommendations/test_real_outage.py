@@ -3,9 +3,6 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-import psycopg
-
-from config.embedded import launcher
 from tests.config.embedded_servers import eventually
 from tests.recommendations.running_shop import Answer, RunningShop, running_shop
 
@@ -17,11 +14,9 @@ def counted(shop: RunningShop, layer: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-def is_written(connection: psycopg.Connection, decision: str) -> bool:
-    found = connection.execute(
-        "SELECT 1 FROM real.recommendations_decision WHERE id = %s", [decision]
-    ).fetchone()
-    return found is not None
+def is_written(shop: RunningShop, decision: str) -> bool:
+    query = "SELECT 1 FROM recommendations_decision WHERE id = %s"
+    return shop.row(query, decision) is not None
 
 
 def titles(answer: Answer) -> list[str]:
@@ -44,12 +39,9 @@ def test_slates_are_served_while_valkey_and_then_postgres_are_dead() -> None:
         without_cache = shop.slate(shopper="s-1", limit="5")
         assert is_whole(without_cache)
         assert titles(without_cache) == titles(known)
-        found = launcher.addresses(shop.var)
-        assert found is not None
         decision = without_cache.json()["decision"]
-        with psycopg.connect(found.database_url, autocommit=True) as connection:
-            # In the tables, for the buffer is out.
-            assert eventually(lambda: is_written(connection, decision))
+        # In the tables, for the buffer is out.
+        assert eventually(lambda: is_written(shop, decision))
 
         shop.kill("postgres")
         with ThreadPoolExecutor(4) as pool:
