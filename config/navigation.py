@@ -35,6 +35,7 @@ SIDEBAR: dict[str, tuple[Page, ...]] = {
         Page("profiles.shopper", "Shoppers", "group"),
         Page("profiles.event", "Events", "bolt"),
         Page("profiles.consent", "Consents", "verified_user"),
+        Page("profiles.privacyrequest", "Requests", "mark_email_unread"),
         Page("profiles.signalpolicy", "Signal policies", "policy"),
         Page("profiles.eventimport", "Historical logs", "history"),
     ),

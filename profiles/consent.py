@@ -146,7 +146,8 @@ def record_consents(
     The proof of a change: `source` is where the shopper chose, `text` the version of what they
     were told, and who sent it to us is whoever acts now. A choice that is in force already is a
     change only where it was made under another text. A withdrawal of personalization drops the
-    online state at once; a grant rebuilds it from the stored events.
+    online state at once; a grant rebuilds it from the stored events. For a shopper under a
+    restriction (`profiles.restriction`) nothing is granted, only withdrawn.
     """
     now = now or timezone.now()
     actor = current_actor()
@@ -175,7 +176,8 @@ def record_consents(
             )
             for shopper in locked.values()
             for purpose, granted in choices.items()
-            if _is_news(in_force.get((shopper.pk, purpose)), granted=granted, text=text)
+            if not (granted and shopper.restricted_at)
+            and _is_news(in_force.get((shopper.pk, purpose)), granted=granted, text=text)
         ]
         ConsentChange.objects.bulk_create(changes, batch_size=5_000)
         Consent.objects.bulk_create(

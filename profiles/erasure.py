@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from profiles.certificates import keep, sign
@@ -89,6 +90,7 @@ def _seal(pk: Any) -> None:
         _note(request, store, person, stores, done_at=now)
     request.subject, request.sealed_at = person.as_json(), now
     request.save(update_fields=["subject", "sealed_at", "status"])
+    record(Verb.CHANGED, request, before={"status": "approved"}, after={"status": "running"})
 
 
 def _note(
@@ -145,14 +147,35 @@ def _finish(pk: Any) -> str:
     request.status = PrivacyRequest.Status.DONE
     request.certificate = sign(_certificate(request))
     keep(str(request.pk), request.certificate)
-    request.subject, request.named, request.note, request.failure = {}, "", "", ""
-    request.identity_check, request.changes = "", {}
+    request.subject, request.failure = {}, ""
     request.save()
-    # Other requests of the same shopper name them, too.
-    PrivacyRequest.objects.filter(digest=request.digest).update(named="", note="", changes={})
-    record(Verb.CHANGED, request, after={"status": "done", "stores": len(left)})
+    _forget_other_requests(request, person)
+    request.refresh_from_db()
+    moved = {"status": "done", "stores": len(left)}
+    record(Verb.CHANGED, request, before={"status": "running"}, after=moved)
     logger.info("Finished the erasure %s in %d stores", request.pk, len(left))
     return ""
+
+
+def _forget_other_requests(request: PrivacyRequest, person: Person) -> None:
+    """Wipe what names the shopper or was said of them from this request and all others of theirs,
+    and end those that nobody has decided. Another erasure on its way ends by itself."""
+    digests = {request.digest, *map(digest_of, person.names)}
+    theirs = PrivacyRequest.objects.filter(digest__in=digests)
+    wipe(theirs.exclude(pk__in=PrivacyRequest.objects.to_be_run().values("pk")))
+    theirs.filter(
+        status__in=[PrivacyRequest.Status.RECEIVED, PrivacyRequest.Status.CHECKED]
+    ).update(
+        status=PrivacyRequest.Status.DENIED,
+        reason="The shopper was erased.",
+        finished_at=request.finished_at,
+    )
+
+
+def wipe(requests: QuerySet[PrivacyRequest]) -> None:
+    """Keep of these requests their kinds, moments and digests alone."""
+    words = ("named", "note", "identity_check", "reason", "extended")
+    requests.update(changes={}, **dict.fromkeys(words, ""))
 
 
 def _certificate(request: PrivacyRequest) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from profiles.models import Consent, ConsentChange, Event, Identity, Session, Shopper
+from profiles.restriction import carry_over
 from profiles.state import drop_states, rebuild_states
 from tenants.connection import array_of, connection
 from tenants.errors import DomainError, ErrorKind
@@ -207,6 +208,7 @@ def merge(anonymous: str, *, into: int, now: datetime) -> None:
     old = identity.shopper_id
     if len(lock_shoppers([old, into])) < 2:
         return  # one of them was erased meanwhile
+    carry_over(old, into)
     for session in Session.objects.filter(shopper=old):
         kept, created = Session.objects.get_or_create(
             shopper_id=into,

@@ -80,6 +80,12 @@ class Shopper(models.Model):
     erased_at = models.DateTimeField(
         null=True, editable=False, help_text="Set while an erasure takes away what is left."
     )
+    restricted_at = models.DateTimeField(
+        "restricted since",
+        null=True,
+        editable=False,
+        help_text="Nothing of the shopper is used, whatever is granted, until it is lifted.",
+    )
 
     class Meta:
         ordering = ["id"]

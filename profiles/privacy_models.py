@@ -15,6 +15,9 @@ from django.utils import timezone
 ANSWERED_WITHIN = timedelta(days=30)
 """GDPR, Article 12(3): one month. The shortest month but February."""
 
+EXTENDED_BY = timedelta(days=60)
+"""What the same paragraph allows beyond that, once, where the shopper is told why: two months."""
+
 
 def answer_due() -> datetime:
     return timezone.now() + ANSWERED_WITHIN
@@ -23,6 +26,9 @@ def answer_due() -> datetime:
 class PrivacyRequestQuerySet(models.QuerySet["PrivacyRequest"]):
     def open(self) -> Self:
         return self.filter(status__in=PrivacyRequest.OPEN)
+
+    def overdue(self, now: datetime) -> Self:
+        return self.open().filter(due_at__lt=now)
 
     def to_be_run(self) -> Self:
         """Approved, and not yet at their end: waiting, or interrupted."""
@@ -89,8 +95,13 @@ class PrivacyRequest(models.Model):
         help_text="Objection: the purposes to end, separated by commas. All, if empty.",
     )
     status = models.CharField(max_length=10, choices=Status, default=Status.RECEIVED)
-    received_at = models.DateTimeField(default=timezone.now)
+    received_at = models.DateTimeField(
+        default=timezone.now, help_text="When the shopper asked: the month runs from then on."
+    )
     due_at = models.DateTimeField(default=answer_due)
+    extended = models.CharField(
+        max_length=500, blank=True, default="", help_text="Why the answer takes longer."
+    )
     duplicate_of = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="duplicates"
     )
@@ -116,6 +127,8 @@ class PrivacyRequest(models.Model):
 
     class Meta:
         ordering = ["-received_at"]
+        default_permissions = ("add", "view")
+        permissions = [("decide_privacyrequest", "Can check, approve and deny shoppers' requests")]
         indexes = [
             models.Index(
                 fields=["due_at"],
@@ -130,6 +143,11 @@ class PrivacyRequest(models.Model):
     @property
     def is_open(self) -> bool:
         return self.status in self.OPEN
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it is a worker's turn."""
+        return self.status in {self.Status.APPROVED, self.Status.RUNNING}
 
 
 class RequestStep(models.Model):

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from catalog.models import Review
 from catalog.reviews import forget_authors
-from profiles.erasure import erase
+from profiles.erasure import erase, wipe
 from profiles.models import Identity, PrivacyRequest
 from profiles.requests import Channel, Kind, Status
 from tenants.tombstones import digest_of, listed, restore_rows
@@ -47,7 +47,7 @@ def replay_erasures() -> Replayed:
         erase(request)
     # Requests that the backup remembers by name, and that are over.
     over = PrivacyRequest.objects.filter(digest__in=digests).exclude(status__in=[*UNDER_WAY])
-    over.exclude(named="").update(named="", note="", changes={})
+    wipe(over)
     reviews = 0
     for author in Review.objects.exclude(shopper="").values_list("shopper", flat=True).distinct():
         if digest_of(("known", author)) in digests:

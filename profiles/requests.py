@@ -5,7 +5,7 @@ knows its customers, opens them checked and approved.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
@@ -14,9 +14,11 @@ from django.utils import timezone
 
 from profiles.consent import record_consents
 from profiles.erasure import SomethingLeft, erase, ref_of
-from profiles.identity import ShopperRef, find_shopper
+from profiles.identity import find_shopper
 from profiles.models import PrivacyRequest, Purpose, RequestStep, Shopper
-from profiles.stores import When, all_stores, person_of
+from profiles.privacy_models import ANSWERED_WITHIN, EXTENDED_BY, PrivacyRequestQuerySet
+from profiles.restriction import lift_restriction, restrict
+from profiles.stores import all_stores, person_of
 from tenants.audit import Verb, record
 from tenants.errors import DomainError, ErrorKind
 from tenants.tombstones import digest_of
@@ -45,15 +47,27 @@ def open_request(
 def take_in(request: PrivacyRequest) -> None:
     """Store a new request, and note which open one it repeats."""
     request.digest = digest_of((request.named_by, request.named))
-    request.duplicate_of = same_shopper(request).open().filter(kind=request.kind).first()
+    request.due_at = request.received_at + ANSWERED_WITHIN
     with transaction.atomic():
+        request.duplicate_of = same_shopper(request).open().filter(kind=request.kind).first()
         request.save(force_insert=True)
         record(Verb.ADDED, request, after={"kind": request.kind, "channel": request.channel})
 
 
-def same_shopper(request: PrivacyRequest) -> Any:
-    """The other requests that name the shopper by the same id."""
-    return PrivacyRequest.objects.filter(digest=request.digest).exclude(pk=request.pk)
+def by_name(named: str, named_by: str) -> PrivacyRequest:
+    """A request that is not stored, to find others of the same shopper by."""
+    digest = digest_of((named_by, named))
+    return PrivacyRequest(named=named, named_by=named_by, digest=digest)
+
+
+def same_shopper(request: PrivacyRequest) -> PrivacyRequestQuerySet:
+    """The other requests of the same shopper, by whichever id they name the shopper."""
+    digests = {request.digest}
+    shopper = find_shopper(ref_of(request)) if request.named else None
+    if shopper is not None:
+        digests |= {digest_of(name) for name in person_of(shopper).names}
+    found: PrivacyRequestQuerySet = PrivacyRequest.objects.filter(digest__in=digests)
+    return found.exclude(pk=request.pk)
 
 
 def request_erasure(named: str, *, named_by: str, by: str) -> PrivacyRequest:
@@ -64,7 +78,7 @@ def request_erasure(named: str, *, named_by: str, by: str) -> PrivacyRequest:
     digest = digest_of((named_by, named))
     # The lock of the shopper's row lets two that ask at once find each other.
     with transaction.atomic():
-        found = find_shopper(_ref(named_by, named))
+        found = find_shopper(ref_of(by_name(named, named_by)))
         if found is not None:
             Shopper.objects.select_for_update(no_key=True).get(pk=found.pk)
         erasures = PrivacyRequest.objects.filter(kind=Kind.ERASURE)
@@ -89,34 +103,68 @@ def request_erasure(named: str, *, named_by: str, by: str) -> PrivacyRequest:
     return request
 
 
+@transaction.atomic
 def note_identity_check(request: PrivacyRequest, how: str, *, by: str) -> None:
-    """Note how it was made sure that the shopper asks, and not somebody else."""
+    """Note how it was made sure that the shopper asks, and not somebody else. Raises DomainError
+    `not_ready`, as all steps do where it is not their turn."""
     _expect(request, Status.RECEIVED)
-    request.status, request.identity_check = Status.CHECKED, how
+    request.identity_check = how
     request.checked_at, request.checked_by = timezone.now(), by
-    _save(request, "status", "identity_check", "checked_at", "checked_by")
+    _move(request, Status.CHECKED, "identity_check", "checked_at", "checked_by")
 
 
+@transaction.atomic
 def approve(request: PrivacyRequest, *, by: str) -> None:
     """Let it be run. Raises DomainError `not_ready` before the check of who asks, and for one that
     repeats another."""
     _expect(request, Status.CHECKED)
     if request.duplicate_of is not None and request.duplicate_of.is_open:
         raise _not_ready("It repeats a request that is open: deny it, or answer that one first.")
-    request.status = Status.APPROVED
     request.decided_at, request.decided_by = timezone.now(), by
-    _save(request, "status", "decided_at", "decided_by", "duplicate_of")
+    _move(request, Status.APPROVED, "decided_at", "decided_by", "duplicate_of")
 
 
+@transaction.atomic
 def deny(request: PrivacyRequest, reason: str, *, by: str) -> None:
     """End it without doing anything; the reason is what the shopper is told (Article 12(4))."""
     _expect(request, Status.RECEIVED, Status.CHECKED)
     if not reason.strip():
         raise _not_ready("A request is denied with a reason.")
-    request.status, request.reason = Status.DENIED, reason
+    request.reason = reason
     request.decided_at = request.finished_at = timezone.now()
     request.decided_by = by
-    _save(request, "status", "reason", "decided_at", "finished_at", "decided_by")
+    _move(request, Status.DENIED, "reason", "decided_at", "finished_at", "decided_by")
+
+
+@transaction.atomic
+def extend(request: PrivacyRequest, reason: str) -> None:
+    """Give the answer two months more, once; the shopper is told why (Article 12(3))."""
+    _expect(request, Status.RECEIVED, Status.CHECKED)
+    if request.extended or not reason.strip():
+        raise _not_ready("A request is extended once, and with a reason.")
+    before = request.due_at
+    request.extended, request.due_at = reason, before + EXTENDED_BY
+    request.save(update_fields=["extended", "due_at"])
+    record(Verb.CHANGED, request, before={"due_at": before}, after={"due_at": request.due_at})
+
+
+@transaction.atomic
+def lift(request: PrivacyRequest) -> None:
+    """End the restriction that a request asked for, as the shopper was told before (Article
+    18(3))."""
+    shopper = restricted_by(request)
+    if shopper is None:
+        raise _not_ready("No restriction of this request is in force.")
+    lift_restriction(shopper)
+    record(Verb.CHANGED, request, before={"restricted": True}, after={"restricted": False})
+
+
+def restricted_by(request: PrivacyRequest) -> Shopper | None:
+    """The shopper, where a restriction that was asked for is in force; else None."""
+    if (request.kind, request.status) != (Kind.RESTRICTION, Status.DONE) or not request.named:
+        return None
+    shopper = find_shopper(ref_of(request))
+    return shopper if shopper is not None and shopper.restricted_at else None
 
 
 def run(request: PrivacyRequest) -> None:
@@ -133,8 +181,8 @@ def run(request: PrivacyRequest) -> None:
             request.failure = "There is no shopper with this id (any more)."
         else:
             _answer(request, shopper)
-        request.status, request.finished_at = Status.DONE, timezone.now()
-        _save(request, "status", "finished_at", "failure")
+        request.finished_at = timezone.now()
+        _move(request, Status.DONE, "finished_at", "failure")
 
 
 def run_waiting() -> int:
@@ -161,25 +209,17 @@ def _answer(request: PrivacyRequest, shopper: Shopper) -> None:
                     found=count, remaining=count, done_at=now,
                 )  # fmt: skip
         case Kind.RECTIFICATION:
+            # Locked: what the shop sends at this moment must not be written over.
+            shopper = Shopper.objects.select_for_update(no_key=True).get(pk=shopper.pk)
             shopper.traits = _with(shopper.traits, request.changes.get("traits"))
             shopper.preferences = _with(shopper.preferences, request.changes.get("preferences"))
             shopper.save(update_fields=["traits", "preferences"])
         case Kind.OBJECTION:
             named = [purpose for purpose in Purpose if purpose in request.purposes]
-            _end_use(shopper, named or Purpose, source=f"objection {request.pk}")
+            ended = dict.fromkeys(named or Purpose, False)
+            record_consents([shopper], ended, source=f"objection {request.pk}")
         case Kind.RESTRICTION:
-            # What nobody consented to is read by nobody. A new grant lifts it: Article 18(2).
-            _end_use(shopper, Purpose, source=f"restriction {request.pk}")
-
-
-def _end_use(shopper: Shopper, purposes: Iterable[Purpose], *, source: str) -> None:
-    purposes = list(purposes)
-    if Purpose.PERSONALIZATION in purposes:
-        person = person_of(shopper)
-        for store in all_stores():
-            if store.when == When.FIRST:
-                store.erase(person)  # what was learned, while it may still be read
-    record_consents([shopper], dict.fromkeys(purposes, False), source=source)
+            restrict(shopper, source=f"restriction {request.pk}")
 
 
 def _with(stored: Mapping[str, Any], changes: object) -> dict[str, Any]:
@@ -187,22 +227,19 @@ def _with(stored: Mapping[str, Any], changes: object) -> dict[str, Any]:
     return {name: value for name, value in changed.items() if value not in (None, "")}
 
 
-def _save(request: PrivacyRequest, *fields: str) -> None:
-    with transaction.atomic():
-        request.save(update_fields=fields)
-        record(Verb.CHANGED, request, after={"status": request.status})
+def _move(request: PrivacyRequest, status: PrivacyRequest.Status, *fields: str) -> None:
+    """Save the request at its next status, and say so in the audit trail."""
+    before, request.status = request.status, status
+    request.save(update_fields=["status", *fields])
+    record(Verb.CHANGED, request, before={"status": before}, after={"status": status})
 
 
 def _expect(request: PrivacyRequest, *statuses: PrivacyRequest.Status) -> None:
+    """Lock the request until the transaction ends, and see that it is at one of these."""
+    request.refresh_from_db(from_queryset=PrivacyRequest.objects.select_for_update())
     if request.status not in statuses:
         raise _not_ready(f"The request is {request.get_status_display().lower()}.")
 
 
 def _not_ready(why: str) -> DomainError:
     return DomainError("not_ready", why, kind=ErrorKind.CONFLICT)
-
-
-def _ref(named_by: str, named: str) -> ShopperRef:
-    if named_by == PrivacyRequest.Named.KNOWN:
-        return ShopperRef(known=named)
-    return ShopperRef(anonymous=named)

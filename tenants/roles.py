@@ -57,6 +57,7 @@ TABLE: dict[str, May] = {
     "profiles.policyproposal": May("view add", "view", "view add decide"),
     "profiles.sensitivetopic": May("view", "view", "view add change delete"),
     "profiles.consenttext": May("view", "view", "view add delete"),
+    "profiles.privacyrequest": May(privacy_officer="view add decide"),
     "profiles.privacycontrol": May("view", "view", "view add change delete"),
     "recommendations.decision": PERSONAL,
     "recommendations.impression": PERSONAL,

@@ -20,6 +20,7 @@ from profiles.models import (
     EventImport,
     EventKind,
     PrivacyControl,
+    PrivacyRequest,
     Session,
 )
 from profiles.policy_models import PolicyProposal, SensitiveTopic, SignalPolicy
@@ -173,6 +174,7 @@ def one_of_each(marker: str = "ours") -> dict[type[Model], Model]:
             signal_kind="view", why=f"{marker} why", proposed_by=f"{marker} person"
         ),
         SensitiveTopic.objects.create(value=f"{marker} category", topic="health"),
+        PrivacyRequest.objects.create(kind="access", named=f"{marker}-shopper"),
         EventImport.objects.create(file_name=f"{marker}-log.csv", purposes=["personalization"]),
         rule,
         Segment.objects.create(name=f"{marker} segment", visits="new"),

@@ -173,16 +173,19 @@ class ConsentsView(APIView):
         """In force from the next request on, on every path."""
         choices = parse_body(request, ConsentChoices)
         found = _ensure(request, shopper)
-        record_consents(
-            [found],
-            {
-                purpose: granted
-                for purpose in Purpose
-                if (granted := getattr(choices, purpose.value)) is not None
-            },
-            source=choices.source,
-            text=choices.text,
-        )
+        chosen = {
+            purpose: granted
+            for purpose in Purpose
+            if (granted := getattr(choices, purpose.value)) is not None
+        }
+        if found.restricted_at and any(chosen.values()):
+            raise DomainError(
+                "restricted_shopper",
+                "Use of this shopper's data is restricted; nothing can be granted until a privacy"
+                " officer lifts the restriction.",
+                kind=ErrorKind.CONFLICT,
+            )
+        record_consents([found], chosen, source=choices.source, text=choices.text)
         return Response(_output(found))
 
 

@@ -41,7 +41,8 @@ def test_every_model_of_a_shopper_has_a_page_that_says_so() -> None:
     personal = {m._meta.label for m, page in admin.site._registry.items() if page.personal}  # type: ignore[attr-defined]
     assert personal == {
         "profiles.Shopper", "profiles.Consent", "profiles.ConsentChange", "profiles.Session",
-        "profiles.Event", "recommendations.Decision", "recommendations.Impression",
+        "profiles.Event", "profiles.PrivacyRequest",
+        "recommendations.Decision", "recommendations.Impression",
     }  # fmt: skip
     for model, page in admin.site._registry.items():
         fields = {field.name for field in model._meta.get_fields()}

@@ -130,8 +130,8 @@ def plant(tenant: Tenant, *, first_id: int) -> Planted:
         assert isinstance(shopper, Shopper)
         shopper.traits = {"size": f"{marker} trait"}
         shopper.save()
-        request = PrivacyRequest.objects.create(kind="access", named=f"{marker}-shopper")
-        rows[PrivacyRequest] = request
+        request = rows[PrivacyRequest]
+        assert isinstance(request, PrivacyRequest)
         rows[RequestStep] = RequestStep.objects.create(
             request=request, position=0, store=f"{marker} store", found=1
         )
