@@ -31,6 +31,9 @@ TASKS = "tests/walls/test_tasks.py"
 
 
 AT_ONCE = 2
+UNWANTED = {"PYTHONDONTWRITEBYTECODE"}
+BYTECODE = Path(tempfile.gettempdir()) / f"attune-bytecode-{os.getuid()}"
+"""Where the runs share what Python compiled: of the libraries, which no leak is planted in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +221,11 @@ def run_in_a_copy(leak: Leak | None, *arguments: str) -> tuple[int, str]:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
             cwd=copy,
-            env={**os.environ, "ATTUNE_TEST_VAR": str(copy / "var" / "test")},
+            env={
+                **{name: os.environ[name] for name in os.environ if name not in UNWANTED},
+                "ATTUNE_TEST_VAR": str(copy / "var" / "test"),
+                "PYTHONPYCACHEPREFIX": str(BYTECODE),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
