@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 UV_VERSION := 0.13.8
 
-.PHONY: help demo stop reset test lint format types lock browser clean \
+.PHONY: help demo stop reset test lint format types lock browser pooler clean \
 	bench bench-quality bench-reasons bench-understanding bench-serving \
 	bench-ingest bench-import bench-search bench-search-serving bench-catalog-quality \
 	bench-train drill-audit drill-consent drill-erasure test-walls
@@ -26,7 +26,7 @@ reset: stop  ## Forget the demo's data.
 	@test ! -x $(BIN)/python || $(BIN)/python -m config.embedded reset
 	@rm -rf var/demo.json var/media var/privacy var/static var/log var/celerybeat-schedule
 
-test: lint browser  ## Run all gates and tests.
+test: lint browser pooler  ## Run all gates and tests.
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev  ## Check format, lint, types and import contracts.
@@ -96,6 +96,12 @@ lock: $(BIN)/uv  ## Write the locked requirements, with hashes.
 browser:
 	@command -v chromium >/dev/null || test "$$(id -u)" != 0 || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
+# The walls are tested behind a pooler, too, and Debian has it.
+pooler:
+	@command -v pgbouncer >/dev/null || test -x /usr/sbin/pgbouncer || test "$$(id -u)" != 0 || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends pgbouncer; } || \
+		echo "PgBouncer could not be installed; its tests are skipped."
 
 clean: reset  ## Remove the environment and everything generated.
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -5,6 +5,9 @@ import os
 from celery import Celery
 from celery.schedules import crontab
 from celery.signals import worker_init
+from django.conf import settings
+
+from tenants.database.pooler import Pooler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -21,6 +24,16 @@ NICENESS = 10
 def give_way(**_: object) -> None:
     """Before the first task process is forked: shoppers wait for answers, nobody for training."""
     os.nice(max(NICENESS - os.nice(0), 0))
+
+
+@worker_init.connect
+def require_sessions(**_: object) -> None:
+    """Imports and training keep temporary tables and locks from one transaction to the next."""
+    if settings.DATABASE_POOLER == Pooler.TRANSACTION:
+        raise SystemExit(
+            "DATABASE_POOLER is 'transaction', but a worker needs connections of its own: let its"
+            " DATABASE_URL lead to Postgres itself, or to a pool of sessions."
+        )
 
 
 def every_tenant(task: str) -> dict[str, object]:

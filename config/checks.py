@@ -9,6 +9,8 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.utils.module_loading import import_string
 
+from tenants.database.pooler import Pooler
+
 env = environ.Env()
 
 
@@ -69,3 +71,23 @@ def addresses_are_understood(**_kwargs: Any) -> list[CheckMessage]:
         for name, (address, known) in schemes.items()
         if urlsplit(address).scheme not in known
     ]
+
+
+@register()
+def the_pooler_is_understood(**_kwargs: Any) -> list[CheckMessage]:
+    if settings.DATABASE_POOLER not in set(Pooler):
+        return [
+            Error(
+                f"DATABASE_POOLER is {settings.DATABASE_POOLER!r}, not one of {', '.join(Pooler)}.",
+                id="attune.E007",
+            )
+        ]
+    if settings.DATABASE_POOLER == Pooler.TRANSACTION and settings.DATABASE_PREPARE:
+        return [
+            Error(
+                "DATABASE_PREPARE is on, but a pooler in transaction mode gives each transaction"
+                " another connection, which knows nothing of what was prepared.",
+                id="attune.E008",
+            )
+        ]
+    return []

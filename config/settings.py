@@ -16,6 +16,7 @@ from django.urls import reverse_lazy
 from config.embedded.launcher import addresses
 from config.release import source_digest
 from config.secrets import local_secret
+from tenants.database.pooler import PARAMETERS, Pooler
 
 # Lets `ModelAdmin[Item]` and the like be written at run time as the type checker reads them.
 django_stubs_ext.monkeypatch()
@@ -148,9 +149,12 @@ TEMPLATES: list[dict[str, Any]] = [
 
 # -- Data -----------------------------------------------------------------------------------------
 
+DATABASE_POOLER = env.str("DATABASE_POOLER", default=Pooler.NONE)
+DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=DATABASE_POOLER != Pooler.TRANSACTION)
 DATABASES: dict[str, Any] = {
     "default": {
         **env.db_url_config(DATABASE_URL, engine="tenants.database"),
+        "POOLER": DATABASE_POOLER,
         "CONN_MAX_AGE": 0,  # the pool keeps connections; Django asks for 0 beside it
         "OPTIONS": {
             "pool": {
@@ -159,13 +163,14 @@ DATABASES: dict[str, Any] = {
                 "timeout": 3,  # seconds; nobody waits longer to hear that the database is out
             },
             # Statements that repeat are planned once a connection. Off behind a pooler that does
-            # not know prepared statements (a pooler must pool sessions: the schema is set in them).
-            "server_side_binding": env.bool("DATABASE_PREPARE", default=True),
-            "prepare_threshold": 3 if env.bool("DATABASE_PREPARE", default=True) else None,
-            # Without the iterative scan a filtered nearest-neighbor search finds almost nothing; it
-            # ends where even a thousand of the nearest are hardly ever what the filters want.
-            "options": "-c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=60"
-            " -c hnsw.max_scan_tuples=1000 -c jit=off",
+            # not know prepared statements.
+            "server_side_binding": DATABASE_PREPARE,
+            "prepare_threshold": 3 if DATABASE_PREPARE else None,
+            **(
+                {"options": " ".join(f"-c {name}={value}" for name, value in PARAMETERS.items())}
+                if DATABASE_POOLER == Pooler.NONE
+                else {}
+            ),
         },
     }
 }

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
+from psycopg import ClientCursor
 from psycopg.pq import Format
 
 from recommendations.packed import INTEGER, REAL, unpacked
@@ -19,9 +20,13 @@ VECTOR_HEADER = 4  # dimensions and a spare: two 2-byte words
 
 @contextmanager
 def binary_cursor() -> Iterator[CursorWrapper]:
-    """A cursor whose rows arrive in binary: a vector as text is twice as long, and slow to read."""
+    """A cursor whose rows arrive in binary: a vector as text is twice as long, and slow to read.
+
+    As text where DATABASE_PREPARE is off: the protocol's simple messages have nothing else.
+    """
     with connection.cursor() as cursor:
-        cursor.cursor.format = Format.BINARY
+        if not isinstance(cursor.cursor, ClientCursor):
+            cursor.cursor.format = Format.BINARY
         yield cursor
 
 
