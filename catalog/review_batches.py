@@ -19,6 +19,7 @@ from catalog.written_rows import (
     refused_for,
 )
 from tenants.deadlocks import in_transaction
+from tenants.tombstones import hold_still
 
 STORED = (
     *("rating", "title", "text", "author", "shopper", "language"),
@@ -54,17 +55,17 @@ def write_reviews(rows: Sequence[Any], *, defaults: FeedDefaults) -> list[RowOut
         if review.item not in known:
             outcomes[position] = UNKNOWN_ITEM
             del good[position]
-    living = {review.external_id for review in without_erased(good.values())}
-    for position, review in [*good.items()]:
-        if review.external_id not in living:
-            outcomes[position] = UNCHANGED  # of somebody who was erased: passed over quietly
-            del good[position]
     if good:
         outcomes |= in_transaction(lambda: _store(good, known))
     return [outcomes[position] for position in range(len(rows))]
 
 
 def _store(good: Mapping[int, FeedReview], known: Mapping[str, int]) -> dict[int, RowOutcome]:
+    hold_still()
+    living = {review.external_id for review in without_erased(good.values())}
+    # Of somebody who was erased: passed over quietly.
+    outcomes = {at: UNCHANGED for at, review in good.items() if review.external_id not in living}
+    good = {at: review for at, review in good.items() if review.external_id in living}
     # In one order: two requests with the same reviews must lock them alike.
     there = {
         review.external_id: review
@@ -72,7 +73,6 @@ def _store(good: Mapping[int, FeedReview], known: Mapping[str, int]) -> dict[int
         .filter(external_id__in=[review.external_id for review in good.values()])
         .order_by("pk")
     }
-    outcomes: dict[int, RowOutcome] = {}
     new: list[Review] = []
     changed: list[Review] = []
     touched: set[int] = set()

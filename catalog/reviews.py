@@ -60,11 +60,17 @@ def without_erased(reviews: Iterable[FeedReview]) -> list[FeedReview]:
     """The reviews that may be stored: none that is of a shopper who was erased, and none that an
     erasure emptied, whoever a feed says wrote it."""
     reviews = list(reviews)
-    names = {("review", review.external_id) for review in reviews}
-    names |= {("known", review.shopper) for review in reviews if review.shopper}
+    gone = erased_of([(review.external_id, review.shopper) for review in reviews])
+    return [review for review in reviews if review.external_id not in gone]
+
+
+def erased_of(reviews: Collection[tuple[str, str]]) -> set[str]:
+    """Which reviews, each given as its own id and that of its author, must not be stored."""
+    names = {("review", review) for review, _ in reviews}
+    names |= {("known", author) for _, author in reviews if author}
     erased = refused(names)
-    return [
+    return {
         review
-        for review in reviews
-        if ("review", review.external_id) not in erased and ("known", review.shopper) not in erased
-    ]
+        for review, author in reviews
+        if ("review", review) in erased or ("known", author) in erased
+    }

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from profiles.exposure import Seen
 from profiles.global_privacy_control import refused
+from profiles.learning import count_in_again, forget_what_was_learned
 from profiles.models import (
     Consent,
     ConsentChange,
@@ -146,7 +147,8 @@ def record_consents(
     The proof of a change: `source` is where the shopper chose, `text` the version of what they
     were told, and who sent it to us is whoever acts now. A choice that is in force already is a
     change only where it was made under another text. A withdrawal of personalization drops the
-    online state at once; a grant rebuilds it from the stored events. For a shopper under a
+    online state at once; a grant rebuilds it from the stored events. A withdrawal of research takes
+    the shopper off what was learned, a grant counts them in. For a shopper under a
     restriction (`profiles.restriction`) nothing is granted, only withdrawn.
     """
     now = now or timezone.now()
@@ -179,6 +181,14 @@ def record_consents(
             if not (granted and shopper.restricted_at)
             and _is_news(in_force.get((shopper.pk, purpose)), granted=granted, text=text)
         ]
+        research = [change for change in changes if change.purpose == Purpose.RESEARCH]
+        granted_it = {
+            pk for (pk, purpose), consent in in_force.items()
+            if purpose == Purpose.RESEARCH and consent.granted
+        }  # fmt: skip
+        forget_what_was_learned(
+            [c.shopper_id for c in research if not c.granted and c.shopper_id in granted_it]
+        )
         ConsentChange.objects.bulk_create(changes, batch_size=5_000)
         Consent.objects.bulk_create(
             [
@@ -200,6 +210,9 @@ def record_consents(
         personalization = [c for c in changes if c.purpose == Purpose.PERSONALIZATION]
         drop_states([c.shopper_id for c in personalization if not c.granted])
         rebuild_states([c.shopper_id for c in personalization if c.granted])
+        count_in_again(
+            [c.shopper_id for c in research if c.granted and c.shopper_id not in granted_it]
+        )
     return changes
 
 

@@ -11,6 +11,7 @@ from django_redis import get_redis_connection
 
 from profiles.consent import permitted_events
 from profiles.erasure import register_learned
+from profiles.learning import register_learner
 from profiles.models import Purpose
 from profiles.stores import Person, Row, Store, When, of_rows, register
 from recommendations import feedback
@@ -23,16 +24,16 @@ from recommendations.models import (
     PreparedSlate,
     RankerVersion,
 )
-from recommendations.neighbor_updates import forget_shoppers
 from recommendations.search_models import Search
 from recommendations.searching import log
-from tenants.settled import unsettle
+from recommendations.unlearning import LEARNER, unlearn
 
 
 def register_stores() -> None:
     """Called once, by the app."""
     register(DECISIONS, SEARCHES, BUFFERED, PREPARED, LEARNED)
     register_learned(_what_serves)
+    register_learner(LEARNER)
 
 
 # -- What was shown -------------------------------------------------------------------------------
@@ -153,20 +154,12 @@ BUFFERED = Store(
 def _counted(person: Person) -> int:
     """Events of the shopper that the neighbors may have been learned from: none once nobody may
     read them any more."""
-    events = permitted_events(Purpose.PERSONALIZATION).filter(shopper__in=person.shoppers)
+    events = permitted_events(Purpose.RESEARCH).filter(shopper__in=person.shoppers)
     return events.exclude(item=None).count()
 
 
 def _unlearn(person: Person) -> None:
-    """Take what the shopper did off the counts that serve, and delete the versions that nobody
-    takes anything off: one of them, brought back, would know the shopper again."""
-    if not _counted(person):
-        return
-    forget_shoppers(person.shoppers, timezone.now())
-    live = RankerVersion.objects.live().values("pk")
-    for learned in (ItemNeighbors, ItemComplements, ItemPairs):
-        learned.objects.exclude(ranker__in=live).delete()
-    unsettle()
+    unlearn(person.shoppers, timezone.now())
 
 
 LEARNED = Store(

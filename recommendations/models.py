@@ -104,6 +104,12 @@ class RankerVersion(models.Model):
         default=dict,
         help_text="What updates go on from: when pairs were counted, and up to which event.",
     )
+    left_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="Since when it is summed with events of somebody who left: once retired, it may"
+        " not serve again.",
+    )
 
     objects: ClassVar[models.Manager["RankerVersion"]] = RankerVersionQuerySet.as_manager()
 

@@ -89,6 +89,31 @@ def forget_shoppers(
     return _count(version, shoppers, now=now, was=through, now_is=0, params=params)
 
 
+@transaction.atomic
+def count_shoppers(
+    shoppers: Collection[int], now: datetime, *, params: TrainingParams | None = None
+) -> int:
+    """Count what these shoppers did before into the live version; how many items' neighbors
+    changed.
+
+    To be called when they begin to allow research, so that counts always hold those who allow it
+    now, and nobody twice: else a later `forget_shoppers` would take off what was never counted.
+    """
+    version = RankerVersion.objects.live().first()
+    if version is None or not version.counting:
+        return 0
+    known = permitted_events(Purpose.RESEARCH).filter(
+        shopper__in=shoppers, item__isnull=False, kind__in=KINDS
+    )
+    if not known.filter(pk__lte=int(version.counting["through"])).exists():
+        return 0  # an update counts them, if any
+    version = RankerVersion.objects.live().select_for_update().first()
+    if version is None or not version.counting:
+        return 0
+    through = int(version.counting["through"])
+    return _count(version, shoppers, now=now, was=0, now_is=through, params=params)
+
+
 def _count(
     version: RankerVersion,
     shoppers: Collection[int],

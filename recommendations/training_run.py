@@ -26,7 +26,7 @@ from recommendations.neighbor_rows import write_complements, write_neighbors
 from recommendations.pair_counts import start_counting
 from recommendations.promotion import promote
 from recommendations.training.blend import Vectors
-from recommendations.training.fit import FittedRanker, evaluate_on_split, fit
+from recommendations.training.fit import FittedRanker, evaluate_on_split, fit, learn_all
 from recommendations.training.holdout import Quality
 from recommendations.training.log import IntArray, InteractionLog
 from recommendations.training.popularity import POPULARITY_DAYS, item_facts
@@ -77,18 +77,21 @@ def train(now: datetime, *, params: TrainingParams | None = None) -> RankerVersi
                 params=params,
             )
         )
-        _keep(version, fitted, log, live_quality, through=through)
+        no_worse = live_quality is None or (fitted.quality.worth >= TOLERANCE * live_quality.worth)
+        # In one transaction: whoever leaves finds it in training, or live.
+        with transaction.atomic():
+            log = _keep(version, fitted, log, live_quality, through=through, params=params)
+            if no_worse:
+                note = "Live: no worse than the version before." if live else "Live: the first."
+                version = promote(version, note=note)
+                record(Verb.CHANGED, version, after={"status": "live"})
         store_facts(log, now)
     except Exception as error:
         version.status = RankerVersion.Status.FAILED
         version.note = f"Training failed: {error}"
         version.save(update_fields=["status", "note"])
         raise
-    if live_quality is None or fitted.quality.worth >= TOLERANCE * live_quality.worth:
-        note = "Live: no worse than the version before." if live else "Live: the first."
-        version = promote(version, note=note)
-        record(Verb.CHANGED, version, after={"status": "live"})
-    else:
+    if not no_worse:
         version.note = "Not promoted: worse than the live version on the same days."
         version.save(update_fields=["note"])
     _forget_old_versions()
@@ -96,14 +99,18 @@ def train(now: datetime, *, params: TrainingParams | None = None) -> RankerVersi
 
 
 def read_log(
-    until: datetime, *, since: datetime | None = None, through: int | None = None
+    until: datetime,
+    *,
+    since: datetime | None = None,
+    through: int | None = None,
+    shoppers: Collection[int] | None = None,
 ) -> InteractionLog:
     """The events that may train a ranker: of shoppers who grant research, before `until`.
 
     `through` is the last event, by id, that is read. By binary COPY: 58 bytes an event on the
     way, 32 in the log.
     """
-    return read_numbered_log(until, since=since, through=through)[0]
+    return read_numbered_log(until, since=since, through=through, shoppers=shoppers)[0]
 
 
 def read_numbered_log(
@@ -211,14 +218,26 @@ def _keep(
     live: Quality | None,
     *,
     through: int,
-) -> None:
+    params: TrainingParams,
+) -> InteractionLog:
+    """Store what was learned; the log that it was learned from.
+
+    That is another log than the given one where somebody left while it was read: learned again
+    then, by the same recipe, while whoever leaves now has to wait.
+    """
     started = time.perf_counter()
     with transaction.atomic():
-        _store_neighbors(version, fitted.ranker)
-        start_counting(version, fitted.ranker, through=through)
-        _store_complements(version, fitted.ranker.item_ids, fitted.complements)
+        ranker, complements = fitted.ranker, fitted.complements
+        locked = RankerVersion.objects.select_for_update().get(pk=version.pk)
+        if locked.left_at is not None:
+            log = read_log(version.trained_at, through=through)
+            now = version.trained_at.timestamp()
+            ranker, complements = learn_all(log, ranker.recipe, now=now, params=params)
+        _store_neighbors(version, ranker)
+        start_counting(version, ranker, through=through)
+        _store_complements(version, ranker.item_ids, complements)
         version.status = RankerVersion.Status.CANDIDATE
-        version.params = fitted.ranker.recipe.as_json()
+        version.params = ranker.recipe.as_json()
         version.metrics = {
             "split_at": fitted.split_at,
             "version": _metrics(fitted.quality),
@@ -228,7 +247,8 @@ def _keep(
         version.shoppers = len(log.shopper_ids)
         version.items = len(log.item_ids)
         version.seconds = fitted.seconds + time.perf_counter() - started
-        version.save()
+        version.save()  # with `left_at` empty: nobody who left is in it
+    return log
 
 
 def _metrics(quality: Quality) -> dict[str, float]:

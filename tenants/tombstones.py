@@ -28,6 +28,9 @@ COUNT = """
     FROM found WHERE t.id = found.id RETURNING t.digest
 """
 
+PUT_UP = "SELECT pg_advisory_xact_lock(hashtext(%s))"
+HOLD_STILL = "SELECT pg_advisory_xact_lock_shared(hashtext(%s))"
+
 
 def digest_of(name: Name) -> str:
     """HMAC-SHA256 of the id under the tenant's key, in hexadecimal digits."""
@@ -40,8 +43,11 @@ def put_up(names: Iterable[Name], now: datetime) -> list[str]:
     """Let these ids never come back; their digests. Safe to run twice.
 
     The file is written, and on disk, before the caller's transaction can commit: a crash in
-    between leaves a line too much, of a shopper whose erasure is going on anyway.
+    between leaves a line too much, of a shopper whose erasure is going on anyway. Waits for those
+    who `hold_still`.
     """
+    with connection.cursor() as cursor:
+        cursor.execute(PUT_UP, [_turns()])
     digests = sorted({digest_of(name) for name in names})
     # The line of each row is there, for it was written first.
     there = set(Tombstone.objects.filter(digest__in=digests).values_list("digest", flat=True))
@@ -60,6 +66,19 @@ def put_up(names: Iterable[Name], now: datetime) -> list[str]:
         [Tombstone(digest=digest, erased_at=now) for digest in digests], ignore_conflicts=True
     )
     return digests
+
+
+def hold_still() -> None:
+    """Let nobody be erased until the caller's transaction ends. For who writes down what names
+    shoppers: asked after this, `refused` answers for what is written too."""
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD_STILL, [_turns()])
+
+
+def latest() -> int:
+    """The number of the latest tombstone, 0 for none: another number, another erasure."""
+    newest = Tombstone.objects.order_by("-pk").values_list("pk", flat=True).first()
+    return newest or 0
 
 
 def refused(names: Collection[Name]) -> set[Name]:
@@ -98,6 +117,10 @@ def restore_rows() -> int:
         batch_size=1_000,
     )
     return len(lost)
+
+
+def _turns() -> str:
+    return f"{connection.schema_name}:tombstones"
 
 
 def _file() -> Path:

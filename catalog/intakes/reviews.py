@@ -6,8 +6,9 @@ from typing import Any
 from catalog.feeds.read import read_reviews
 from catalog.feeds.rows import FeedError, FeedErrorCode, FeedReview
 from catalog.intakes.intake import Counts, item_ids
-from catalog.reviews import refresh_ratings, without_erased
+from catalog.reviews import erased_of, refresh_ratings, without_erased
 from tenants.connection import connection
+from tenants.tombstones import hold_still, latest
 
 COLUMNS = {
     "external_id": "varchar",
@@ -37,6 +38,10 @@ MERGE_REVIEWS = f"""
     WHERE ({OURS}) IS DISTINCT FROM ({THEIRS})
     RETURNING item_id, xmax = 0
 """  # noqa: S608  # made of the column names
+STAGED = """
+    SELECT DISTINCT external_id, shopper FROM feed_rows
+    WHERE external_id > %s ORDER BY external_id LIMIT 5000
+"""
 REMOVE_MISSING = """
     DELETE FROM catalog_review r
     WHERE EXISTS (SELECT 1 FROM feed_rows)
@@ -48,13 +53,16 @@ REMOVE_MISSING = """
 
 class ReviewIntake:
     tables: Mapping[str, str] = {
-        "feed_rows": ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+        "feed_rows": ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items()),
+        "feed_staged_at": "tombstone bigint",
     }
     read = staticmethod(read_reviews)
 
     def stage(self, rows: list[FeedReview]) -> list[FeedError]:
         known = item_ids({review.item for review in rows})
         # Asked before the copy, which has the connection to itself.
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO feed_staged_at VALUES (%s)", [latest()])
         wanted = without_erased(rows)
         with (
             connection.cursor() as cursor,
@@ -66,7 +74,24 @@ class ReviewIntake:
                     copy.write_row(tuple(values.get(n) or getattr(review, n) for n in COLUMNS))
         return [unknown_item(review) for review in rows if review.item not in known]
 
+    def _leave_out_erased(self, cursor: Any) -> None:
+        """Ask once more, for somebody may have been erased since the rows were staged; from here
+        on nobody is until they are merged."""
+        hold_still()
+        cursor.execute("SELECT count(*) FROM feed_staged_at WHERE tombstone < %s", [latest()])
+        if not cursor.fetchone()[0]:
+            return
+        after = ""
+        while True:
+            cursor.execute(STAGED, [after])
+            if not (rows := cursor.fetchall()):
+                return
+            gone = erased_of(rows)
+            cursor.execute("DELETE FROM feed_rows WHERE external_id = ANY(%s)", [sorted(gone)])
+            after = rows[-1][0]
+
     def merge(self, cursor: Any, *, full: bool) -> Counts:
+        self._leave_out_erased(cursor)
         cursor.execute("ANALYZE feed_rows")
         cursor.execute(RATED_BEFORE)
         touched = {item for (item,) in cursor.fetchall()}

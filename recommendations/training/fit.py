@@ -55,14 +55,24 @@ def fit(
     split_at = validation_split(log, now=now, params=params)
     holdout = hold_out(log, split_at=split_at, until=now, target_kinds=params.target_kinds)
     recipe = choose_recipe(log, holdout, params, start=start or Recipe(), content=content)
+    ranker, complements = learn_all(log, recipe, now=now, params=params)
     return FittedRanker(
-        ranker=learn(log, recipe, now=now, keep=params.keep, seed=params.seed),
-        complements=learn_complements(
-            baskets_of(log, seed=params.seed), now=now, keep=params.keep_complements
-        ),
+        ranker=ranker,
+        complements=complements,
         quality=evaluate_on_split(log, split_at=split_at, until=now, recipe=recipe, params=params),
         split_at=split_at,
         seconds=time.perf_counter() - started,
+    )
+
+
+def learn_all(
+    log: InteractionLog, recipe: Recipe, *, now: float, params: TrainingParams
+) -> tuple[Ranker, sparse.csr_matrix]:
+    """What a recipe makes of the events before `now`: the ranker, and its complements."""
+    log = log.before(now)
+    return (
+        learn(log, recipe, now=now, keep=params.keep, seed=params.seed),
+        learn_complements(baskets_of(log, seed=params.seed), now=now, keep=params.keep_complements),
     )
 
 
