@@ -10,7 +10,6 @@ import numpy.typing as npt
 from django.db import models
 
 from tenants.connection import connection
-from tenants.database.roles import as_owner
 
 BINARY_START = b"PGCOPY\n\xff\r\n\x00" + bytes(8)  # the signature, no flags, no extension
 BINARY_END = b"\xff\xff"
@@ -75,7 +74,7 @@ def microseconds(at: datetime) -> int:
 @contextmanager
 def indexes_afterwards(*tables: str, memory: str = "3GB") -> Iterator[None]:
     """Drop the tables' indexes that are no constraints, and build them again at the end."""
-    with as_owner(), connection.cursor() as cursor:
+    with connection.as_owner(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i"
             " LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid"
@@ -86,7 +85,7 @@ def indexes_afterwards(*tables: str, memory: str = "3GB") -> Iterator[None]:
         for name, _ in definitions:
             cursor.execute(f"DROP INDEX {name}")
     yield
-    with as_owner(), connection.cursor() as cursor:
+    with connection.as_owner(), connection.cursor() as cursor:
         cursor.execute(f"SET maintenance_work_mem = '{memory}'")
         cursor.execute("SET max_parallel_maintenance_workers = 2")
         for _, definition in definitions:
