@@ -115,6 +115,10 @@ app.conf.beat_schedule = {
         **every_tenant("profiles.tasks.run_privacy_requests"),
         "schedule": 60.0,
     },
+    "forget-kept-answers": {
+        **every_tenant("tenants.tasks.forget_kept_answers"),
+        "schedule": crontab(minute="35"),
+    },
     "forget-old-idempotency-keys": {
         **every_tenant("profiles.tasks.forget_old_idempotency_keys"),
         "schedule": crontab(hour="4", minute="40"),

@@ -20,7 +20,8 @@ from profiles.models import (
     ShopperState,
 )
 from profiles.stores import Person, Row, Store, When, of_rows, register
-from tenants.tombstones import Name
+from tenants.models import KeptAnswer
+from tenants.tombstones import Name, digest_of
 
 OVERLAP = 1_000
 """Bytes of the part before that are searched again: longer than any id, as UTF-8."""
@@ -79,6 +80,12 @@ def register_stores() -> None:
             "event keys",
             "The shop's keys of events, by which one that is sent twice is stored once",
             lambda person: EventKey.objects.filter(shopper__in=person.shoppers),
+        ),
+        of_rows(
+            "kept answers",
+            "What the shop was answered of the shopper, for a day, in case it asks again",
+            lambda person: KeptAnswer.objects.filter(about__in=map(digest_of, person.names)),
+            without=("id", "api_key", "digest", "asked", "about", "answer"),
         ),
         REVIEWS,
         UPLOADS,

@@ -16,6 +16,7 @@ class ErrorKind(StrEnum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     TOO_LARGE = "too_large"
+    UNPROCESSABLE = "unprocessable"
     TOO_MANY = "too_many"
 
 

@@ -13,6 +13,7 @@ from django_tenants.models import DomainMixin, TenantMixin
 from django_tenants.utils import get_public_schema_name, schema_context
 
 from tenants.audit_models import AuditEntry, AuditHead, AuditSeal
+from tenants.kept_answers import KeptAnswer
 from tenants.roles import Role
 from tenants.settled import unsettle
 from tenants.tombstone_models import Tombstone
@@ -23,6 +24,7 @@ __all__ = [
     "AuditHead",
     "AuditSeal",
     "Domain",
+    "KeptAnswer",
     "Scope",
     "StaffUser",
     "Tenant",

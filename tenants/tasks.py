@@ -12,7 +12,7 @@ from django_tenants.utils import get_public_schema_name, schema_context
 
 from tenants.audit_chain import seal
 from tenants.connection import connection
-from tenants.models import Tenant
+from tenants.models import KeptAnswer, Tenant
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,13 @@ def find_current_tenant() -> Tenant | None:
     with schema_context(get_public_schema_name()):
         tenant: Tenant | None = Tenant.objects.filter(schema_name=schema).first()
     return tenant
+
+
+@tenant_task
+def forget_kept_answers() -> None:
+    """Hourly. Safe to run twice: the second run finds nothing."""
+    forgotten, _ = KeptAnswer.objects.expired(timezone.now()).delete()
+    logger.info("Forgot %d answers of idempotent requests", forgotten)
 
 
 @tenant_task

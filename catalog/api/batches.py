@@ -20,6 +20,7 @@ from catalog.item_batches import write_items
 from catalog.offer_changes import change_offers
 from tenants.connection import connection
 from tenants.errors import BODY_REFUSALS
+from tenants.idempotency import idempotent
 from tenants.input import parse_body
 from tenants.models import Scope
 
@@ -27,6 +28,7 @@ from tenants.models import Scope
 class ItemsView(APIView):
     required_scopes: ClassVar = {"POST": Scope.CATALOG_WRITE}
 
+    @idempotent
     @extend_schema(
         summary="Create or replace items",
         request=DocumentedItemBatch,
@@ -67,6 +69,7 @@ class ItemsView(APIView):
 class OffersView(APIView):
     required_scopes: ClassVar = {"PATCH": Scope.CATALOG_WRITE}
 
+    @idempotent
     @extend_schema(
         summary="Change prices, stock and availability",
         request=DocumentedOfferBatch,

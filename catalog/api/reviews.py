@@ -14,6 +14,7 @@ from catalog.feeds.options import FeedDefaults
 from catalog.review_batches import write_reviews
 from tenants.connection import connection
 from tenants.errors import BODY_REFUSALS
+from tenants.idempotency import idempotent
 from tenants.input import ExternalId, Input, parse_body
 from tenants.models import Scope
 
@@ -48,6 +49,7 @@ class DocumentedReviewBatch(Input):
 class ReviewsView(APIView):
     required_scopes: ClassVar = {"POST": Scope.CATALOG_WRITE}
 
+    @idempotent
     @extend_schema(
         summary="Create or replace reviews",
         request=DocumentedReviewBatch,

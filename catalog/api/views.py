@@ -19,6 +19,7 @@ from catalog.feeds.options import FeedFormat
 from catalog.models import FeedContent, FeedImport
 from catalog.uploads import accept_feed
 from tenants.errors import BODY_REFUSALS, REFUSALS, DomainError, ErrorKind, ErrorOutput
+from tenants.idempotency import idempotent
 from tenants.models import Scope
 from tenants.tasks import current_schema
 
@@ -57,6 +58,7 @@ class FeedsView(APIView):
     required_scopes: ClassVar = {"POST": Scope.CATALOG_WRITE}
     parser_classes = [MultiPartParser]
 
+    @idempotent
     @extend_schema(
         summary="Upload a feed",
         request=FEED_REQUEST,

@@ -32,6 +32,7 @@ from profiles.mutes import mute, mutes_of, unmute
 from profiles.own_signals import own_signals
 from tenants.browser_keys import about_shopper, claim_of
 from tenants.errors import BODY_REFUSALS, REFUSALS, DomainError, ErrorKind, ErrorOutput
+from tenants.idempotency import idempotent
 from tenants.input import parse_body, parse_external_id
 from tenants.models import Scope
 
@@ -44,6 +45,7 @@ class EventsView(APIView):
     required_scopes: ClassVar = {"POST": Scope.EVENTS_WRITE}
     browser_methods = ("POST",)
 
+    @idempotent
     @extend_schema(
         summary="Send events",
         request=DocumentedEventBatch,
@@ -105,6 +107,7 @@ class ShopperView(APIView):
         """What the shop told us of a shopper, and what the shopper allows."""
         return Response(_output(_found(request, shopper)))
 
+    @idempotent
     @extend_schema(
         summary="Create or change a shopper",
         parameters=[SHOPPER_ID],
@@ -122,6 +125,7 @@ class ShopperView(APIView):
         found.save(update_fields=["traits", "preferences"])
         return Response(_output(found))
 
+    @idempotent
     @extend_schema(
         summary="Erase a shopper",
         parameters=[SHOPPER_ID, NAMED_BY],
@@ -163,6 +167,7 @@ class ConsentsView(APIView):
             }
         )
 
+    @idempotent
     @extend_schema(
         summary="Grant or withdraw consent",
         parameters=[SHOPPER_ID],
@@ -211,6 +216,7 @@ class MutesView(APIView):
     }
     browser_methods = ("POST", "DELETE")
 
+    @idempotent
     @extend_schema(
         summary="Mute a signal",
         parameters=[SHOPPER_ID],
@@ -224,6 +230,7 @@ class MutesView(APIView):
         mute(found, kind=given.kind, item=given.item, name=given.name, now=timezone.now())
         return Response(_signals(found))
 
+    @idempotent
     @extend_schema(
         summary="Use a muted signal again",
         parameters=[SHOPPER_ID],

@@ -39,7 +39,7 @@ from recommendations.training.recipe import Recipe
 from tenants.connection import connection
 from tenants.database.roles import as_owner
 from tenants.keys import mint_key
-from tenants.models import StaffUser, Tenant, Tombstone
+from tenants.models import KeptAnswer, StaffUser, Tenant, Tombstone
 from tests.staff import one_of_each
 
 M = TypeVar("M", bound=Model)
@@ -158,7 +158,10 @@ def plant(tenant: Tenant, *, first_id: int) -> Planted:
         rows[LogEntry] = LogEntry.objects.create(
             user=staff, action_flag=ADDITION, object_repr=f"{marker} entry"
         )
-        _, key = mint_key(f"{marker} server")
+        api_key, key = mint_key(f"{marker} server")
+        rows[KeptAnswer] = KeptAnswer.objects.create(
+            api_key=api_key, digest=f"{marker} digest", asked=f"{marker} asked"
+        )
     return Planted(tenant, marker, key, rows)
 
 
