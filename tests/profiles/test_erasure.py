@@ -23,7 +23,9 @@ from profiles.requests import request_erasure, run, run_waiting
 from profiles.stores import When, all_stores, person_of
 from recommendations.models import Decision, Impression
 from recommendations.search_models import Search
-from tenants.models import Tenant, Tombstone
+from tenants.keys import mint_key
+from tenants.models import KeptAnswer, Tenant, Tombstone
+from tenants.tombstones import digest_of
 from tests.conftest import ApiClient
 from tests.make import make_event, make_item, make_shopper
 from tests.staff import contribution, served
@@ -70,6 +72,10 @@ def shopper(tenant: Tenant) -> Shopper:
         id=decision.pk, searched_at=timezone.now(), text=TOKEN, results=0, sort="relevance",
         latency_ms=4,
     )  # fmt: skip
+    api_key, _ = mint_key("server")
+    KeptAnswer.objects.create(
+        api_key=api_key, digest="-", asked="-", about=digest_of(("known", TOKEN))
+    )
     return shopper
 
 

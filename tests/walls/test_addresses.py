@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -119,13 +119,16 @@ def call(
     about: Planted,
     *,
     path: str | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
-    """Status and text of one call of the API."""
+    """Status and text of one call of the API; `more` are headers."""
     count_probe()
     method, route = operation
     address = next(a for a in every_address() if a.route == route)
     sent = {"content_type": "application/json", **CALLS[operation](about)}
-    headers = {"Host": host} | ({"Authorization": f"Bearer {key}"} if key else {})
+    headers = (
+        {"Host": host} | ({"Authorization": f"Bearer {key}"} if key else {}) | dict(more or {})
+    )
     with contained(), schema_context(connection.schema_name):
         client = Client(raise_request_exception=False)
         response = client.generic(
