@@ -24,7 +24,10 @@ EXACT_UP_TO: Final = 3_000
 """Of so few items that filters leave, all are compared: exact, and faster than the index."""
 
 SCANNED: Final = 500
-"""Of how many of the nearest the filters are asked: of fewer, so many fewer are found."""
+"""Of how many of the nearest the filters are asked at most: of fewer, so many fewer are found."""
+
+SPARE: Final = 1.25
+"""How many more than wanted are asked, for some that the filters leave are sold out by now."""
 
 _kept: OrderedDict[tuple[str, str], str] = OrderedDict()
 _lock = threading.Lock()
@@ -35,15 +38,19 @@ Where more are wanted it goes on from there; with 400 results are no better, and
 dear."""
 
 # The index reads the setting when the scan begins, and the sub-query is computed before that; so
-# it holds for this statement, without one of its own.
+# it holds for this statement, without one of its own. The nearest come before the filters: with
+# both in one query the planner may compare every item that the filters leave.
 NEAR: Final = f"""
-    SELECT e.item_id, -(e.vector <#> %s::halfvec({EMBEDDING_DIMENSIONS})) AS similarity
-    FROM catalog_itemembedding e JOIN ({FROM_ITEMS}) ON i.id = e.item_id
-    WHERE e.model_version = %s AND {{condition}}
-    ORDER BY e.vector <#> (
-        SELECT CASE WHEN set_config('hnsw.ef_search', '{LOOKED_AT}', true) IS NOT NULL
-        THEN %s::halfvec({EMBEDDING_DIMENSIONS}) END
-    ) LIMIT %s
+    WITH nearest AS MATERIALIZED (
+        SELECT item_id, -(vector <#> %s::halfvec({EMBEDDING_DIMENSIONS})) AS similarity
+        FROM catalog_itemembedding WHERE model_version = %s
+        ORDER BY vector <#> (
+            SELECT CASE WHEN set_config('hnsw.ef_search', '{LOOKED_AT}', true) IS NOT NULL
+            THEN %s::halfvec({EMBEDDING_DIMENSIONS}) END
+        ) LIMIT %s
+    )
+    SELECT e.item_id, e.similarity FROM nearest e JOIN ({FROM_ITEMS}) ON i.id = e.item_id
+    WHERE {{condition}} ORDER BY e.similarity DESC LIMIT %s
 """
 
 # Adding nothing keeps the planner from the approximate index, which finds few of so few.
@@ -93,18 +100,25 @@ def vector_of(text: str) -> str:
 
 @contextmanager
 def nearest(
-    vector: str, filters: Sequence[Filter], near: int, *, among: Sequence[int] | None = None
+    vector: str,
+    filters: Sequence[Filter],
+    near: int,
+    *,
+    share: float = 1.0,
+    among: Sequence[int] | None = None,
 ) -> Iterator[Callable[[], Similarities]]:
     """The `near` items nearest to the vector that hold right now, looked for by the database while
     the block does something else; calling what it gets waits for them. One statement.
 
-    `among` are all that the filters leave, where they are few. Raises DatabaseError.
+    `share` of the items is what the filters leave: of a small one fewer than `near` are found.
+    `among` are all of them, where they are few. Raises DatabaseError.
     """
     require_database()
     version = embedder().version
     condition, given = where(filters)
     if among is None:
-        sql, values = NEAR, [vector, version, *given, vector, near]
+        scanned = min(round(SPARE * near / share), SCANNED)
+        sql, values = NEAR, [vector, version, vector, scanned, *given, near]
     else:
         sql, values = NEAR_AMONG, [vector, array_of(among), version, vector, near, *given]
     connection.ensure_connection()

@@ -11,7 +11,6 @@ from tantivy import Occur, Query
 from catalog.embedding import EmbedderUnavailable
 from catalog.search.dense import (
     EXACT_UP_TO,
-    SCANNED,
     Similarities,
     look,
     look_and_compare,
@@ -190,7 +189,7 @@ def _by_meaning(
     except EmbedderUnavailable:
         logger.exception("Searched without meaning: the model does not answer")
         return nullcontext(dict), (Fallback.SEARCH_VECTORS,)
-    near, among = NEAR, None
+    share, among = 1.0, None
     if filters:
         words = Dictionary(opened, ""), Parsed(())
         lexical = Lexical(opened, *words, conditions(opened, filters))
@@ -198,8 +197,8 @@ def _by_meaning(
         if count <= EXACT_UP_TO:
             among = lexical.ids(lexical.filtered(), EXACT_UP_TO)
         else:
-            near = min(NEAR, SCANNED * count // opened.items)
-    return nearest(vector, filters, near, among=among), ()
+            share = count / opened.items
+    return nearest(vector, filters, NEAR, share=share, among=among), ()
 
 
 def _rescues(
