@@ -58,10 +58,6 @@ app.conf.beat_schedule = {
         **every_tenant("recommendations.tasks.refresh_search_statistics"),
         "schedule": crontab(minute="25"),
     },
-    "delete-expired-searches": {
-        **every_tenant("recommendations.tasks.delete_expired_searches"),
-        "schedule": crontab(hour="4", minute="25"),
-    },
     "embed-changed-items": {
         **every_tenant("catalog.tasks.embed_changed_items"),
         "schedule": 30.0,
@@ -107,9 +103,10 @@ app.conf.beat_schedule = {
         **every_tenant("tenants.tasks.seal_audit_trail"),
         "schedule": crontab(minute="*/5"),
     },
-    "delete-expired-decisions": {
-        **every_tenant("recommendations.tasks.delete_expired_decisions"),
-        "schedule": crontab(hour="4", minute="20"),
+    "apply-retention": {
+        **every_tenant("profiles.tasks.apply_retention"),
+        # Before the trainings of the night, which then learn from what is left.
+        "schedule": crontab(hour="0", minute="30"),
     },
     "run-privacy-requests": {
         **every_tenant("profiles.tasks.run_privacy_requests"),

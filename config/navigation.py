@@ -37,6 +37,7 @@ SIDEBAR: dict[str, tuple[Page, ...]] = {
         Page("profiles.consent", "Consents", "verified_user"),
         Page("profiles.privacyrequest", "Requests", "mark_email_unread"),
         Page("profiles.signalpolicy", "Signal policies", "policy"),
+        Page("profiles.retentionrule", "Retention", "auto_delete"),
         Page("profiles.eventimport", "Historical logs", "history"),
     ),
     "Recommendations": (
@@ -70,6 +71,7 @@ TABS: tuple[tuple[Page, ...], ...] = (
         Page("profiles.policyproposal", "Proposals"),
         Page("profiles.sensitivetopic", "Sensitive"),
     ),
+    (Page("profiles.retentionrule", "Rules"), Page("profiles.retentionrun", "What was removed")),
     (
         Page("profiles.consent", "Now"),
         Page("profiles.consentchange", "History"),

@@ -14,7 +14,8 @@ from unfold.contrib.filters.admin import (
 
 import profiles.policy_admin
 import profiles.privacy_admin
-import profiles.request_admin  # noqa: F401  # register themselves
+import profiles.request_admin
+import profiles.retention_admin  # noqa: F401  # register themselves
 from profiles.finding import find_item_ids, find_shopper_ids
 from profiles.models import (
     Consent,

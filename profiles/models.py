@@ -8,7 +8,8 @@ from django.db import models
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-import profiles.policy_models  # noqa: F401  # the other models of this app
+import profiles.policy_models
+import profiles.retention_models  # noqa: F401  # the other models of this app
 from catalog.models import Item
 from profiles.privacy_models import PrivacyRequest, RequestStep
 from tenants.settled import SettledQuerySet, unsettle

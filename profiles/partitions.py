@@ -10,6 +10,10 @@ from tenants.connection import connection
 from tenants.database.roles import as_owner
 from tenants.deadlocks import in_transaction
 
+PREFIX = "profiles_event_"
+CACHED = "event-partitions"
+"""Where the months that are known to be there are cached."""
+
 
 def ensure_partitions(moments: Iterable[datetime]) -> None:
     """Make the partitions that hold `moments`. No query for months known to be there.
@@ -19,25 +23,37 @@ def ensure_partitions(moments: Iterable[datetime]) -> None:
     """
     months = {(at.astimezone(UTC).year, at.astimezone(UTC).month) for at in moments}
     # The set of months is cached, so that the usual batch asks nothing of the database.
-    known: set[tuple[int, int]] = cache.get("event-partitions") or set()
+    known: set[tuple[int, int]] = cache.get(CACHED) or set()
     missing = sorted(months - known)
     if not missing:
         return
     in_transaction(lambda: _create(missing))
-    transaction.on_commit(lambda: cache.set("event-partitions", known | months, timeout=3600))
+    transaction.on_commit(lambda: cache.set(CACHED, known | months, timeout=3600))
+
+
+def partitions() -> list[str]:
+    """The names of the tables that hold a month each, the oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid"
+            " WHERE inhparent = 'profiles_event'::regclass ORDER BY c.relname"
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+def month_of(name: str) -> tuple[int, int]:
+    """Year and month of a partition, by its name."""
+    year, month = name.removeprefix(PREFIX).split("_")
+    return int(year), int(month)
 
 
 def _create(months: list[tuple[int, int]]) -> None:
     schema = connection.schema_name
     with as_owner(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{schema}:partitions"])
-        cursor.execute(
-            "SELECT inhrelid::regclass::text FROM pg_inherits"
-            " WHERE inhparent = 'profiles_event'::regclass"
-        )
-        present = {name.rpartition(".")[2] for (name,) in cursor.fetchall()}
+        present = partitions()
         for year, month in months:
-            name = f"profiles_event_{year:04}_{month:02}"
+            name = f"{PREFIX}{year:04}_{month:02}"
             if name in present:
                 continue
             start, end = month_bounds(year, month)

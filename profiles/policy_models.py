@@ -35,7 +35,8 @@ class SignalTerms(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(36_500)],
-        help_text="Older ones are not ranked on. Empty: no limit of its own.",
+        help_text="Older ones are not ranked on, and their events are removed nightly. Empty: no"
+        " limit of its own.",
     )
 
     class Meta:

@@ -8,5 +8,7 @@ class RecommendationsConfig(AppConfig):
 
     def ready(self) -> None:
         from recommendations.held import register_stores  # noqa: PLC0415  # needs every model
+        from recommendations.kept import register_kinds  # noqa: PLC0415
 
         register_stores()
+        register_kinds()

@@ -30,6 +30,8 @@ from tenants.errors import DomainError, ErrorKind
 
 logger = logging.getLogger(__name__)
 
+DELETED_AT_ONCE = 5_000
+
 
 def record_served(slate: Slate, *, again: dict[str, Any] | None = None) -> None:
     """Note the decision; it is in the buffer some milliseconds after the answer (`buffer`).
@@ -85,10 +87,14 @@ def get_decision(decision_id: UUID) -> Decision:
     return decision
 
 
-def delete_expired(now: datetime) -> int:
-    """Delete decisions past their retention, with their impressions; how many that were."""
-    _, by_model = Decision.objects.expired(now).delete()
-    return by_model.get("recommendations.Decision", 0)
+def delete_old(before: datetime) -> int:
+    """Delete the decisions before a moment, with their impressions; how many that were."""
+    deleted = 0
+    old = Decision.objects.older_than(before).order_by("served_at").values_list("pk", flat=True)
+    while batch := list(old[:DELETED_AT_ONCE]):
+        Decision.objects.filter(pk__in=batch).delete()
+        deleted += len(batch)
+    return deleted
 
 
 def _compact(slate: Slate) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The decision: placements and rules, what training learned, and what was served and why."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
@@ -32,8 +32,6 @@ __all__ = [
     "RankerVersion",
     "Segment",
 ]
-
-DECISION_RETENTION = timedelta(days=90)
 
 
 class Placement(Guarded, PartOfPlacementSettings):
@@ -240,8 +238,8 @@ class ItemFacts(models.Model):
 
 
 class DecisionQuerySet(models.QuerySet["Decision"]):
-    def expired(self, now: datetime) -> Self:
-        return self.filter(served_at__lt=now - DECISION_RETENTION)
+    def older_than(self, moment: datetime) -> Self:
+        return self.filter(served_at__lt=moment)
 
 
 class Decision(models.Model):

@@ -1,18 +1,16 @@
 """What was searched for: one row a search, kept for reports; personal only as far as granted."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-SEARCH_RETENTION = timedelta(days=90)
-
 
 class SearchQuerySet(models.QuerySet["Search"]):
-    def expired(self, now: datetime) -> Self:
-        return self.filter(searched_at__lt=now - SEARCH_RETENTION)
+    def older_than(self, moment: datetime) -> Self:
+        return self.filter(searched_at__lt=moment)
 
     def first_pages(self) -> Self:
         """Searches as a shopper counts them: paging on is no search of its own."""

@@ -28,12 +28,6 @@ def write_buffered_decisions() -> None:
 
 
 @tenant_task
-def delete_expired_decisions() -> None:
-    """Nightly. Safe to run twice: the second run finds nothing."""
-    logger.info("Deleted %d expired decisions", feedback.delete_expired(timezone.now()))
-
-
-@tenant_task
 def refresh_popularity() -> None:
     """Every ten minutes: popularity and trend from the events so far, and by them which items each
     live rule proposes. Safe to run twice."""
@@ -82,12 +76,6 @@ def write_buffered_searches() -> None:
     """Every two seconds. Safe to run twice, or beside itself."""
     if written := log.write_searches():
         logger.info("Wrote %d searches", written)
-
-
-@tenant_task
-def delete_expired_searches() -> None:
-    """Nightly. Safe to run twice: the second run finds nothing."""
-    logger.info("Deleted %d expired searches", log.delete_expired(timezone.now()))
 
 
 @tenant_task

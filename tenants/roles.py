@@ -58,6 +58,8 @@ TABLE: dict[str, May] = {
     "profiles.sensitivetopic": May("view", "view", "view add change delete"),
     "profiles.consenttext": May("view", "view", "view add delete"),
     "profiles.privacyrequest": May(privacy_officer="view add decide"),
+    "profiles.retentionrule": May("view", "view", "view add change delete"),
+    "profiles.retentionrun": May("view", "view", "view"),
     "profiles.privacycontrol": May("view", "view", "view add change delete"),
     "recommendations.decision": PERSONAL,
     "recommendations.impression": PERSONAL,

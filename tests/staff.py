@@ -24,6 +24,7 @@ from profiles.models import (
     Session,
 )
 from profiles.policy_models import PolicyProposal, SensitiveTopic, SignalPolicy
+from profiles.retention_models import RetentionRule, RetentionRun
 from recommendations.models import (
     Decision,
     Impression,
@@ -175,6 +176,10 @@ def one_of_each(marker: str = "ours") -> dict[type[Model], Model]:
         ),
         SensitiveTopic.objects.create(value=f"{marker} category", topic="health"),
         PrivacyRequest.objects.create(kind="access", named=f"{marker}-shopper"),
+        RetentionRule.objects.create(kind="events", days=400, note=f"{marker} note"),
+        RetentionRun.objects.create(
+            kind=f"{marker} events"[:30], days=400, before=now - timedelta(days=400), rows=7
+        ),
         EventImport.objects.create(file_name=f"{marker}-log.csv", purposes=["personalization"]),
         rule,
         Segment.objects.create(name=f"{marker} segment", visits="new"),

@@ -103,6 +103,7 @@ def test_the_app_that_holds_events_reads_them_in_few_places() -> None:
         "profiles/activity.py",  # counts by the hour, never whose
         "profiles/partitions.py",  # makes the tables
         "profiles/held.py",  # finds a shopper's, to tell and to erase them
+        "profiles/old_events.py",  # finds what is old, to remove it
         "profiles/admin.py",  # shows staff what is held, read-only
     }
 

@@ -44,9 +44,9 @@ def write_searches() -> int:
     return buffer.move()
 
 
-def delete_expired(now: datetime) -> int:
-    """Delete searches past their retention; how many that were."""
-    deleted, _ = Search.objects.expired(now).delete()
+def delete_old(before: datetime) -> int:
+    """Delete the searches before a moment; how many that were."""
+    deleted, _ = Search.objects.older_than(before).delete()
     return int(deleted)
 
 

@@ -41,6 +41,8 @@ MATRIX: dict[str, tuple[str, str, str, str]] = {
     "profiles.sensitivetopic": ("lc", "lc", "lcad", "lcad"),
     "profiles.consenttext": ("lc", "lc", "lcad", "lcad"),
     "profiles.privacyrequest": ("", "", "lca", "lca"),
+    "profiles.retentionrule": ("lc", "lc", "lcad", "lcad"),
+    "profiles.retentionrun": ("lc", "lc", "lc", "lc"),
     "profiles.privacycontrol": ("lca", "lca", "lcad", "lcad"),  # adding shows the one there is
     "recommendations.decision": ("", "", "lc", "lc"),
     "recommendations.impression": ("", "", "lc", "lc"),
