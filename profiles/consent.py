@@ -33,6 +33,7 @@ from profiles.state import (
     signals_from,
 )
 from tenants.acting import current_actor
+from tenants.audit import About, Verb, record
 
 
 def permitted_events(purpose: Purpose) -> PersonalDataQuerySet[Event]:
@@ -79,6 +80,9 @@ PERMITTED_SHOPPER = """
     LEFT JOIN profiles_shopperstate s ON s.shopper_id = i.shopper_id
 """
 """The rows `i`, `c`, `sh` and `s` of shoppers who grant `purpose`: where SQL by hand begins."""
+
+MOST_NAMED = 100
+"""Shoppers of one audit entry, by id; the history names all."""
 
 NAMED = "i.kind = %(kind)s AND i.value = %(value)s"
 
@@ -149,7 +153,8 @@ def record_consents(
     change only where it was made under another text. A withdrawal of personalization drops the
     online state at once; a grant rebuilds it from the stored events. A withdrawal of research takes
     the shopper off what was learned, a grant counts them in. For a shopper under a
-    restriction (`profiles.restriction`) nothing is granted, only withdrawn.
+    restriction (`profiles.restriction`) nothing is granted, only withdrawn. What changed is an
+    entry of the audit trail, too, which is locked until the caller's transaction ends.
     """
     now = now or timezone.now()
     actor = current_actor()
@@ -213,7 +218,30 @@ def record_consents(
         count_in_again(
             [c.shopper_id for c in research if c.granted and c.shopper_id not in granted_it]
         )
+        if changes:
+            _record_in_trail(changes, choices, text)
     return changes
+
+
+def _record_in_trail(
+    changes: Sequence[ConsentChange], choices: Mapping[Purpose, bool], text: str
+) -> None:
+    """One entry a call: who sent the choice, with which key, from which address, and for whom.
+
+    Not where the shopper chose: a shop's own words may name somebody, and an entry outlives an
+    erasure. The history has them.
+    """
+    shoppers = sorted({change.shopper_id for change in changes})
+    changed = {change.purpose for change in changes}
+    after: dict[str, Any] = {p.value: granted for p, granted in choices.items() if p in changed}
+    if text:
+        after["text"] = text
+    if len(shoppers) == 1:
+        about = About("profiles.consent", str(shoppers[0]), f"consents of shopper {shoppers[0]}")
+    else:
+        about = About("profiles.consent", label=f"consents of {len(shoppers)} shoppers")
+        after["shoppers"] = [*shoppers[:MOST_NAMED], *["…"][: len(shoppers) > MOST_NAMED]]
+    record(Verb.CHANGED, about, after=after)
 
 
 def _is_news(in_force: Consent | None, *, granted: bool, text: str) -> bool:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from profiles.consent import consent_proofs, record_consent
+from profiles.consent import consent_proofs, record_consent, record_consents
 from profiles.models import Consent, ConsentChange, ConsentText, Purpose
-from tenants.models import Tenant
+from tenants.audit_chain import verify
+from tenants.models import ApiKey, AuditEntry, Tenant
 from tests.conftest import ApiClient
 from tests.make import make_shopper
 from tests.staff import page_of, sign_in
@@ -23,6 +24,47 @@ def test_a_choice_over_the_api_is_kept_with_the_key_the_place_and_the_text(api: 
     assert (first["source"], first["set_by"]) == ("banner", "api_key tests")
     assert (first["text"], first["wording"]) == ("2026-05", "We remember what you look at.")
     assert (last["text"], last["wording"]) == ("shop-7", None), "a text that the shop keeps"
+
+
+def test_a_choice_over_the_api_is_in_the_audit_trail_with_the_key_and_the_address(
+    api: ApiClient,
+) -> None:
+    shopper = make_shopper("s-1", granted=False)
+    before = AuditEntry.objects.count()
+    chosen = {"personalization": True, "marketing": False, "source": "Ann's phone", "text": "v1"}
+    for _ in range(2):
+        assert (
+            api.request(
+                "PUT",
+                CONSENTS,
+                chosen,
+                REMOTE_ADDR="203.0.113.7",
+                headers={"X-Request-ID": "req-00001"},
+            ).status_code
+            == 200
+        )
+    [entry] = AuditEntry.objects.order_by("number")[before:]
+    assert (entry.actor_kind, entry.actor) == ("api_key", "tests")
+    assert entry.actor_id == str(ApiKey.objects.get(name="tests").pk)
+    assert (entry.address, entry.request_id) == ("203.0.113.7", "req-00001")
+    assert (entry.verb, entry.kind, entry.object_id) == (
+        "changed", "profiles.consent", str(shopper.pk),
+    )  # fmt: skip
+    assert entry.after == {"personalization": True, "marketing": False, "text": "v1"}
+    assert "Ann" not in str(vars(entry)), "an entry outlives an erasure"
+    refused = api.put(CONSENTS, {"personalization": "perhaps", "source": "account"})
+    assert refused.status_code == 400
+    assert AuditEntry.objects.count() == before + 1
+    assert verify(api.tenant).clean
+
+
+def test_many_choices_at_once_are_one_entry(tenant: Tenant) -> None:
+    shoppers = [make_shopper(f"s-{number}", granted=False) for number in range(150)]
+    before = AuditEntry.objects.count()
+    record_consents(shoppers, {Purpose.ANALYTICS: True}, source="import")
+    [entry] = AuditEntry.objects.order_by("number")[before:]
+    assert entry.label == "consents of 150 shoppers"
+    assert len(entry.after["shoppers"]) == 101
 
 
 def test_the_same_choice_under_a_new_text_is_kept_and_drops_nothing(tenant: Tenant) -> None:

@@ -215,11 +215,13 @@ def test_keys_are_recorded_when_minted_and_revoked_and_never_told(tenant: Tenant
     assert AuditEntry.objects.get(verb="minted key", actor="boss").label.startswith("By hand")
 
 
-def test_requests_of_the_api_write_no_entry(api: ApiClient) -> None:
+def test_requests_of_the_api_write_no_entry_but_of_a_consent(api: ApiClient) -> None:
     make_item("A")
+    api.put("/api/v1/shoppers/s-1/consents", {"personalization": True, "source": "account"})
+    assert entries(kind="profiles.consent", actor_kind="api_key") == 1
     before = entries()
     api.get("/api/v1/recommendations", placement="home", shopper="s-1")
-    api.put("/api/v1/shoppers/s-1/consents", {"personalization": True, "source": "account"})
+    api.put("/api/v1/shoppers/s-1", {"preferences": {"color": "red"}})
     api.post("/api/v1/events", {"events": [{"kind": "view", "shopper": "s-1", "item": "A"}]})
     assert entries() == before
 
