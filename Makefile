@@ -9,7 +9,8 @@ UV_VERSION := 0.13.8
 .PHONY: help demo stop reset test lint format types lock browser pooler clean \
 	bench bench-quality bench-reasons bench-understanding bench-serving \
 	bench-ingest bench-import bench-search bench-search-serving bench-catalog-quality \
-	bench-train drill-audit drill-consent drill-erasure test-walls
+	bench-train drill-audit drill-consent drill-erasure test-walls \
+	pictures
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -87,6 +88,9 @@ drill-erasure: $(VENV)/.dev  ## Erase a canary, and look for it everywhere.
 
 test-walls: $(VENV)/.dev  ## Plant leaks between tenants in a copy: the tests notice each.
 	$(BIN)/python bench/walls.py
+
+pictures: $(VENV)/.dev browser  ## Take the pictures of docs/privacy-officers.md anew.
+	PICTURES=docs/pictures $(BIN)/python -m pytest -n 0 tests/demo/test_officer_browser.py
 
 lock: $(BIN)/uv  ## Write the locked requirements, with hashes.
 	for name in requirements requirements-dev; do $(BIN)/uv pip compile -q --python-version 3.11 \

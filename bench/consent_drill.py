@@ -107,6 +107,7 @@ class Drill:
     def stock(self) -> None:
         from django_tenants.utils import schema_context
 
+        from catalog.search.indexing import update_index
         from recommendations.models import Placement
         from recommendations.training_run import train
 
@@ -127,6 +128,7 @@ class Drill:
         from django.utils import timezone
 
         with schema_context(SCHEMA):
+            update_index()
             train(timezone.now() + timedelta(minutes=1))
             # Counts what each shopper was shown, which is a path of its own.
             Placement.objects.filter(code="email").update(cap_impressions=50, cap_days=7)

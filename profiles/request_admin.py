@@ -14,6 +14,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RadioFilter
+from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
@@ -267,6 +268,7 @@ class PrivacyRequestAdmin(LongListAdmin[PrivacyRequest], ModelAdmin[PrivacyReque
         url_path="check-identity",
         permissions=["decide"],
         icon="badge",
+        variant=ActionVariant.PRIMARY,
         dialog={
             "title": "How was it made sure that the shopper asks?",
             "description": "Whoever sends somebody else's data away, or erases it, breaks the law.",
@@ -288,6 +290,7 @@ class PrivacyRequestAdmin(LongListAdmin[PrivacyRequest], ModelAdmin[PrivacyReque
         url_path="approve",
         permissions=["decide"],
         icon="check",
+        variant=ActionVariant.PRIMARY,
         dialog={
             "title": "Approve this request?",
             "description": "A worker runs it within a minute. An erasure cannot be undone.",
@@ -369,6 +372,7 @@ class PrivacyRequestAdmin(LongListAdmin[PrivacyRequest], ModelAdmin[PrivacyReque
         url_path="export",
         permissions=["decide"],
         icon="folder_zip",
+        variant=ActionVariant.PRIMARY,
     )
     def download_export(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The ZIP, made now and kept nowhere; an entry of the audit trail."""
@@ -383,6 +387,7 @@ class PrivacyRequestAdmin(LongListAdmin[PrivacyRequest], ModelAdmin[PrivacyReque
         url_path="certificate",
         permissions=["decide"],
         icon="verified",
+        variant=ActionVariant.PRIMARY,
     )
     def download_certificate(self, request: HttpRequest, object_id: str) -> HttpResponse:
         asked = _found(object_id)

@@ -1,7 +1,7 @@
 """The form by which staff write down what a shopper asked for, kind by kind."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from pydantic import TypeAdapter, ValidationError
@@ -20,13 +20,13 @@ ONE_A_LINE = "One a line, as “name: Ann”. A name without a value is removed.
 class RequestForm(forms.ModelForm[PrivacyRequest]):
     traits = forms.CharField(
         required=False,
-        widget=UnfoldAdminTextareaWidget,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
         label="Right traits",
         help_text=f"Rectification: what the shop says of the shopper. {ONE_A_LINE}",
     )
     preferences = forms.CharField(
         required=False,
-        widget=UnfoldAdminTextareaWidget,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
         label="Right preferences",
         help_text=f"Rectification: what the shopper says. {ONE_A_LINE}",
     )
@@ -40,6 +40,7 @@ class RequestForm(forms.ModelForm[PrivacyRequest]):
     class Meta:
         model = PrivacyRequest
         fields = ("kind", "named_by", "named", "received_at", "note", "purposes")
+        widgets: ClassVar = {"note": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 
     def clean_named(self) -> str:
         try:

@@ -1,5 +1,6 @@
 """What the pages of staff say of a request: how pressing it is, how far, whose, and what else."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -18,11 +19,16 @@ SOON = 7
 
 def due_words(request: PrivacyRequest) -> tuple[str, str]:
     """How pressing an open request is (overdue, soon or open), and in words."""
-    days = (request.due_at - timezone.now()).days
-    if days < 0:
-        return "overdue", f"Overdue by {-days} {'day' if days == -1 else 'days'}"
-    words = "today" if days == 0 else f"in {days} {'day' if days == 1 else 'days'}"
-    return ("soon" if days < SOON else "open"), f"Due {words}"
+    left = request.due_at - timezone.now()
+    if left < timedelta(0):
+        late = (-left).days
+        return "overdue", f"Overdue by {_days(late)}" if late else "Overdue since today"
+    words = f"in {_days(left.days)}" if left.days else "today"
+    return ("soon" if left.days < SOON else "open"), f"Due {words}"
+
+
+def _days(days: int) -> str:
+    return "1 day" if days == 1 else f"{days} days"
 
 
 def told_of(asked: PrivacyRequest) -> dict[str, Any]:
