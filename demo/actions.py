@@ -1,8 +1,9 @@
-"""What visitors do on the demo storefront: events, the cart, who shops, and consent."""
+"""What visitors do on the demo storefront: events, the cart, who shops, consent, and mutes."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
@@ -27,6 +28,8 @@ from demo.storefront.visitor import (
 from profiles.consent import record_consent
 from profiles.identity import ensure_shoppers
 from profiles.models import Purpose
+from profiles.mutes import mute, mutes_of, unmute
+from tenants.errors import DomainError
 
 NOTED_KINDS = frozenset({"view", "click", "dismiss"})
 """What the pages report; the cart's events and purchases are recorded where they happen."""
@@ -122,6 +125,32 @@ def choose_consent(request: HttpRequest) -> HttpResponse:
     return redirect(_next(request, otherwise="demo:home"))
 
 
+@require_POST
+def leave_out(request: HttpRequest) -> HttpResponse:
+    """Use nothing any more that the visitor did with an item."""
+    item = find_item(request.POST.get("item", ""))
+    shopper = current_visitor(request).shopper
+    if item is None or shopper is None:
+        return not_found(request, "item")
+    try:
+        mute(shopper, kind="", item=item.external_id, name=None, now=timezone.now())
+    except DomainError as error:
+        return JsonResponse({"toast": str(error)}, status=409)
+    return _answer(
+        request, f"What you did with {item.title} is not used any more.", otherwise="demo:home"
+    )
+
+
+@require_POST
+def use_all_again(request: HttpRequest) -> HttpResponse:
+    """Use everything again that the visitor had left out."""
+    shopper = current_visitor(request).shopper
+    if shopper is not None:
+        for muted in mutes_of(shopper):
+            unmute(shopper, kind=muted.kind, item=muted.item, name=muted.name)
+    return redirect(_next(request, otherwise="demo:home"))
+
+
 def _quantity(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else None
 
@@ -139,7 +168,8 @@ def _cart_text(visitor: Visitor, item: Item, before: int, after: int) -> str:
 def _answer(request: HttpRequest, toast: str, *, otherwise: str) -> HttpResponse:
     """For the page's script what to say; for a browser without it, the page to go on to."""
     if wants_fragment(request):
-        return JsonResponse({"toast": toast, "cart": pieces_in_cart(request)})
+        left_out = current_visitor(request).left_out
+        return JsonResponse({"toast": toast, "cart": pieces_in_cart(request), "left_out": left_out})
     return redirect(_next(request, otherwise=otherwise))
 
 

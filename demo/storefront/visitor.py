@@ -47,6 +47,11 @@ class Visitor:
         return str(traits.get("summary", ""))
 
     @property
+    def left_out(self) -> int:
+        """How many things they said not to use."""
+        return len(self.shopper.muted) if self.shopper else 0
+
+    @property
     def event_fields(self) -> dict[str, str]:
         """How an event names who did it, and in which visit."""
         who = {"shopper": self.ref.known, "anonymous": self.ref.anonymous, "session": self.visit}

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from catalog.pictures import first_picture
 from demo.storefront.visitor import Visitor
+from profiles.signals import HISTORY_KINDS
 from recommendations.feedback import get_decision
 from recommendations.models import Decision
 from tenants.errors import DomainError
@@ -48,7 +49,10 @@ DEEDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One contribution. `width` is in percent of the largest of the same item."""
+    """One contribution. `width` is in percent of the largest of the same item.
+
+    `about` is the item whose signals its shopper can have left out, if they did something with one.
+    """
 
     generator: str
     signal: str
@@ -56,6 +60,7 @@ class Part:
     amount: float
     width: float
     cited: bool
+    about: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +167,13 @@ def _part(contribution: Mapping[str, Any], *, largest: float, cited: bool) -> Pa
         amount=amount,
         width=100 * abs(amount) / largest,
         cited=cited,
+        about=_about(contribution["signal"]),
     )
+
+
+def _about(signal: Mapping[str, Any]) -> str:
+    """The item of something that was done in the past: the cart and the page speak for now."""
+    return str(signal.get("item") or "") if signal["kind"] in HISTORY_KINDS else ""
 
 
 def signal_in_words(signal: Mapping[str, Any]) -> str:

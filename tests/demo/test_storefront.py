@@ -126,6 +126,31 @@ def test_why_tells_every_contribution_and_they_add_up(tab: Browser) -> None:
     assert "The shop put it first, whatever its score: “Cook of the week”." in pinned.text
 
 
+def test_what_a_shopper_leaves_out_is_used_no_more_until_they_take_it_back(tab: Browser) -> None:
+    shop = planted_shop()
+    page = tab.shop_as(camper(shop))
+    assert "Because you bought Tent" in page.tiles["Sleeping bag"]
+    why = tab.page(page.why_links["C1"])
+    assert "Don’t use this" in why.text
+
+    said = tab.tell("/mute/", item=why.value_of("item"))
+    assert said == {
+        "toast": "What you did with Tent is not used any more.", "cart": 0, "left_out": 1
+    }  # fmt: skip
+    page = tab.page()
+    assert "bought Tent" not in page.text
+    assert "Left out at your wish: 1" in page.text
+
+    back = tab.post("/unmute/", next="/")
+    assert "Because you bought Tent" in Page(back.content.decode()).tiles["Sleeping bag"]
+
+
+def test_nobody_leaves_out_what_is_not_there(tab: Browser) -> None:
+    tab.get("/")
+    assert tab.post("/mute/", item="NONE").status_code == 404
+    assert tab.post("/unmute/", next="https://elsewhere.example/").status_code == 200
+
+
 def home_placement() -> Placement:
     return Placement.objects.get(code="home")
 

@@ -38,6 +38,12 @@ function showPieces(pieces) {
     count.hidden = pieces === 0;
 }
 
+function showLeftOut(things) {
+    const strip = document.querySelector("[data-left-out]");
+    strip.querySelector("b").textContent = things;
+    strip.hidden = things === 0;
+}
+
 // Slates
 
 function reasonsIn(section) {
@@ -119,6 +125,7 @@ document.addEventListener("submit", async (event) => {
         if (form.hasAttribute("data-dismiss")) dialog.close();
         say(said.toast);
         showPieces(said.cart);
+        showLeftOut(said.left_out);
         await refreshAll();
     } catch {
         say("That did not work. Please try again.");
