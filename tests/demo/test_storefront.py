@@ -11,10 +11,13 @@ from django_tenants.utils import schema_context
 
 from catalog.models import ItemKind, Review
 from catalog.reviews import refresh_ratings
+from demo.storefront.why import BECAUSE, DEEDS
 from demo.stores import ACADEMY
 from profiles.consent import permitted_events, record_consent
 from profiles.models import Consent, Event, EventKind, Purpose
+from profiles.signals import SignalKind
 from recommendations.models import MerchandisingRule, Placement
+from recommendations.pipeline.explanation import WORDS
 from recommendations.placements import ensure_default_placements
 from tenants.models import Tenant
 from tenants.opening import open_tenant
@@ -124,6 +127,11 @@ def test_why_tells_every_contribution_and_they_add_up(tab: Browser) -> None:
 
     pinned = tab.page(page.why_links["K0"])
     assert "The shop put it first, whatever its score: “Cook of the week”." in pinned.text
+
+
+def test_every_signal_and_generator_is_told_in_words() -> None:
+    assert set(DEEDS) == set(map(str, SignalKind))
+    assert set(BECAUSE) >= set(WORDS)
 
 
 def test_what_a_shopper_leaves_out_is_used_no_more_until_they_take_it_back(tab: Browser) -> None:

@@ -112,7 +112,16 @@ def test_texts_from_the_catalog_and_of_shoppers_are_never_markup(tab: Browser) -
 
 
 @pytest.mark.parametrize(
-    "path", ["/events/", "/cart/change/", "/cart/check-out/", "/shoppers/choose/", "/consent/"]
+    "path",
+    [
+        "/events/",
+        "/cart/change/",
+        "/cart/check-out/",
+        "/shoppers/choose/",
+        "/consent/",
+        "/mute/",
+        "/unmute/",
+    ],
 )
 def test_no_other_site_can_act_for_a_visitor(tab: Browser, path: str) -> None:
     careful = Browser(tab.host, client=Client(enforce_csrf_checks=True))
