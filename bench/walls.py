@@ -1,8 +1,10 @@
 """Do the tests of the walls between tenants notice when one has a hole: `make test-walls`.
 
 Plants one leak after the other in a copy of the project and runs the tests that should notice.
-First the same tests run on the project as it is, where all of them have to pass: a test that fails
-anyway catches nothing. `--leak NAME` plants that one only.
+First the same tests run on the project as it is, where all of them have to pass: a test that
+fails anyway catches nothing. Beside them everything that tries to reach another tenant's data is
+run once. `--leak NAME` plants that one only, `--probes` makes the attempts only; without PgBouncer
+its leaks are left out.
 """
 
 import argparse
@@ -28,6 +30,11 @@ PATIENCE = 900
 ROLES = "tests/walls/test_database_roles.py"
 KEYS = "tests/walls/test_keys.py"
 TASKS = "tests/walls/test_tasks.py"
+POOLER = "tests/walls/test_pooler.py"
+MATRIX = "tests/walls/test_authorization.py"
+
+PROBES = (ROLES, MATRIX, "tests/walls/test_addresses.py")
+"""What counts its attempts at another tenant's data."""
 
 
 AT_ONCE = 2
@@ -168,15 +175,64 @@ LEAKS = (
         '    return f"requests:{key_id}:{int',
         (f"{KEYS}::test_rates_of_two_tenants_are_counted_apart",),
     ),
+    Leak(
+        "behind a pooler schema and role are set for a session",
+        "tenants/database/base.py",
+        "            once=self.pooler == Pooler.TRANSACTION,\n",
+        "            once=False,\n",
+        (f"{POOLER}::test_schema_and_role_end_with_each_statement_and_each_transaction",),
+    ),
+    Leak(
+        "a schema outlives its transaction behind a pooler",
+        "tenants/database/base.py",
+        "            self.search_path_set_schemas = None  # it ended with the transaction\n",
+        "            pass\n",
+        (f"{POOLER}::test_what_a_transaction_set_is_not_believed_in_the_next",),
+    ),
+    Leak(
+        "nobody notices a pooler",
+        "tenants/database/pooler.py",
+        "    if noticed and pooler == Pooler.NONE:\n",
+        "    if noticed and not pooler:\n",
+        (f"{POOLER}::test_a_pooler_that_nobody_named_is_noticed_before_a_tenant_is_entered",),
+    ),
+    Leak(
+        "a page speaks for whomever it names",
+        "tenants/browser_keys.py",
+        "    if known not in {None, claim.known} or anonymous not in {None, claim.anonymous}:\n",
+        "    if claim.known is None and claim.anonymous is None:\n",
+        (f"{MATRIX}::test_what_each_credential_opens[a page of another shopper]",),
+    ),
+    Leak(
+        "nobody looks at a token's signature",
+        "tenants/browser_keys.py",
+        '        options={"require"',
+        '        options={"verify_signature": False, "require"',
+        (f"{MATRIX}::test_what_each_credential_opens[a page with a forged token]",),
+    ),
+    Leak(
+        "shoppers of one page share the names of their requests",
+        "tenants/idempotency.py",
+        "holder.key_id, holder.shopper, name",
+        "holder.key_id, name",
+        ("tests/walls/test_idempotency.py::test_shoppers_who_share_a_browsers_key_do_not_meet_in_a_name",),
+    ),
 )  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--leak", action="append", choices=[leak.name for leak in LEAKS])
+    parser.add_argument("--probes", action="store_true")
     options = parser.parse_args()
-    leaks = [leak for leak in LEAKS if not options.leak or leak.name in options.leak]
-    tests = sorted({test for leak in leaks for test in leak.tests})
+    everything = not options.leak and not options.probes
+    leaks = [leak for leak in LEAKS if everything or leak.name in (options.leak or ())]
+    if shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin") is None:
+        print("Without PgBouncer nothing is planted behind it.", file=sys.stderr)
+        leaks = [leak for leak in leaks if not leak.tests[0].startswith(POOLER)]
+    files = PROBES if everything or options.probes else ()
+    single = {test for leak in leaks for test in leak.tests}
+    tests = [*files, *sorted(test for test in single if test.split("::")[0] not in files)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         as_they_are = pool.submit(run_in_a_copy, None, *tests)
         found = list(pool.map(is_caught, leaks))

@@ -116,6 +116,21 @@ def test_schema_and_role_end_with_each_statement_and_each_transaction(pooled: Pg
 
 
 @needs_pgbouncer
+def test_what_a_transaction_set_is_not_believed_in_the_next(pooled: PgBouncer) -> None:
+    """Transactions of the connection's own, too, which Django's does not know of."""
+    make_item("one", brand="here")
+    with connection.cursor() as cursor:
+        for _ in range(2):
+            with transaction.atomic():
+                look("here")
+            with connection.connection.transaction():
+                look("here")
+            cursor.executemany("UPDATE catalog_item SET brand = %s", [["here"]] * 2)
+            look("here")
+    assert every_server(pooled) == [CLEAN] * SERVERS
+
+
+@needs_pgbouncer
 def test_whatever_takes_more_than_one_message_is_one_transaction(pooled: PgBouncer) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
