@@ -108,6 +108,56 @@ def test_the_app_that_holds_events_reads_them_in_few_places() -> None:
     }
 
 
+KEPT_OF_SHOPPERS = {"Decision", "Impression", "Search"}
+KEPT_TABLES = re.compile(r"\brecommendations_(decision|impression|search)\b")
+TOLD_OF_SHOPPERS = {"traits", "preferences"}
+
+
+def slate_reads(tree: ast.Module) -> Iterator[str]:
+    """Where a module reads slates, impressions or searches."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in MANAGERS - {"stored"}:
+            if isinstance(node.value, ast.Name) and node.value.id in KEPT_OF_SHOPPERS:
+                yield f"line {node.lineno}: {node.value.id}.{node.attr}"
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and KEPT_TABLES.search(node.value)
+            and re.search(r"\b(FROM|JOIN)\b", node.value)
+        ):
+            yield f"line {node.lineno}: SQL"
+
+
+def test_slates_and_searches_are_read_by_the_module_of_each_purpose_alone() -> None:
+    for code in ("Decision.objects.all()", "x = 'SELECT 1 FROM recommendations_impression i'"):
+        assert list(slate_reads(ast.parse(code))), "the scan would find one"
+    assert {name for name, tree in modules() if list(slate_reads(tree))} == {
+        "recommendations/feedback.py",  # notes them, and tells one by its id
+        "recommendations/decision_search.py",  # finds them for a privacy officer
+        "recommendations/held.py",  # finds a shopper's, to tell and to erase them
+        "recommendations/dashboard.py",  # counts, never whose
+        "recommendations/searching/log.py",  # notes searches, and deletes old ones
+        "recommendations/searching/reports.py",  # counts what was searched for, never by whom
+        "recommendations/searching/words.py",  # counts words, for suggestions
+    }
+
+
+def test_what_a_shopper_is_told_to_be_is_read_in_few_places() -> None:
+    readers = {
+        name
+        for name, tree in modules("tenants", "catalog", "profiles", "recommendations", "config")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in TOLD_OF_SHOPPERS
+    }
+    assert readers == {
+        "profiles/api/views.py",  # the shop's own copy
+        "profiles/requests.py",  # corrects them
+        "profiles/own_signals.py",  # tells the shopper, of the permitted state
+        "recommendations/context.py",  # of the permitted state
+        "recommendations/segments.py",  # of the permitted state
+    }
+
+
 # -- What may be imported -------------------------------------------------------------------------
 
 
