@@ -37,6 +37,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--histories", type=int, default=HISTORIES)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument(
+        "--seconds", type=float, help="Stop after these, and tell how many it were."
+    )
     asked = parser.parse_args()
     environment.start()
 
@@ -57,15 +60,17 @@ def main() -> None:
     drill.stock()
     started = time.perf_counter()
     with environment.step(f"{asked.histories:,} random histories"):
-        for number in range(asked.histories):
-            drill.history(f"shopper-{number}")
+        for done in range(1, asked.histories + 1):
+            drill.history(f"shopper-{done}")
+            if asked.seconds and time.perf_counter() - started > asked.seconds:
+                break
     seconds = time.perf_counter() - started
     with schema_context(SCHEMA):
         drill.flush()
     close_tenant(tenant)
     environment.report(
         bench="consent",
-        histories=asked.histories,
+        histories=done,
         paths=len(drill.read),
         leaked=sum(drill.leaked.values()),
         withdrawals=drill.withdrawals,
