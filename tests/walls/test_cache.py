@@ -17,6 +17,8 @@ from tenants.connection import connection
 from tenants.hosts import find_tenant
 from tenants.models import Tenant
 from tenants.opening import open_tenant
+from tenants.settled import settled
+from tests.conftest import TenantPair
 from tests.staff import sign_in
 from tests.walls.addresses import every_address
 from tests.walls.planting import Planted, plant
@@ -101,6 +103,18 @@ def test_what_a_process_remembers_is_the_tenants_own(planted: Pair) -> None:
     for one, other in (planted, planted[::-1]):
         mine = [found for place, found in remembered.items() if place[0] == one.tenant.schema_name]
         assert other.marker not in str(mine)
+
+
+def test_what_is_settled_is_the_tenants_own_also_while_no_generation_tells(
+    tenants: TenantPair, tenant: Tenant, settings: Any
+) -> None:
+    """With Valkey each schema's generation keeps them apart, too; without it the place alone."""
+    found = settings.CACHES["default"]
+    settings.CACHES = {"default": {**found, "LOCATION": "redis://127.0.0.1:9/0"}}
+    for _ in range(2):
+        for schema in ("ours", "theirs"):
+            with schema_context(schema):
+                assert settled("whose", lambda schema=schema: schema) == schema
 
 
 def test_a_closed_tenant_leaves_nothing_in_valkey_and_its_host_leads_nowhere(
