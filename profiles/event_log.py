@@ -63,11 +63,13 @@ class RowError:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of the rows; `errors` holds the first MAX_ERRORS of them."""
+    """What became of the rows; `errors` holds the first MAX_ERRORS of them. `oldest` is when the
+    first of the events happened that are stored now."""
 
     counts: Counter[str] = field(default_factory=Counter)
     errors_by_code: Counter[str] = field(default_factory=Counter)
     errors: list[RowError] = field(default_factory=list)
+    oldest: datetime | None = None
 
 
 MAX_ERRORS = 1_000
@@ -183,6 +185,9 @@ def _number(text: str | None) -> float | None:
 def _count(report: ImportReport, row: int, event: Mapping[str, Any], outcome: Outcome) -> None:
     report.counts[outcome.status] += 1
     if outcome.status != OutcomeStatus.REFUSED:
+        at = event.get("occurred_at")
+        if isinstance(at, datetime):
+            report.oldest = at if report.oldest is None else min(report.oldest, at)
         return
     report.errors_by_code[outcome.code or ""] += 1
     if len(report.errors) < MAX_ERRORS:

@@ -1,11 +1,15 @@
 """Importing a historical log: every row once, on a stated consent basis, and in the states."""
 
 import io
+from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from django_tenants.utils import schema_context
 
 from profiles.event_log import ImportReport, LogFormat, import_events
 from profiles.models import Event, EventImport, Purpose
+from profiles.retention_models import RetentionRule
 from profiles.state import rebuild_states
 from tenants.errors import DomainError
 from tests.conftest import ApiClient
@@ -57,6 +61,19 @@ def test_a_log_is_stored_once_and_bad_rows_are_reported(api: ApiClient) -> None:
     again, _ = imported()
     assert (again.stored_events, again.repeated, again.failed) == (0, 5, 2)
     assert Event.stored.count() == 5
+
+
+@pytest.mark.parametrize(("days", "warnings"), [(1_095, 1), (36_500, 0)])
+def test_a_log_older_than_the_shop_keeps_is_warned_of(
+    api: ApiClient, tmp_path: Path, capsys: pytest.CaptureFixture[str], days: int, warnings: int
+) -> None:
+    make_item("A")
+    RetentionRule.objects.create(kind="events", days=days)
+    (tmp_path / "log.csv").write_text("who,what,when\nann,A,2009-12-01\nann,A,2026-01-01\n")
+    columns = [f"--column={column}" for column in ("shopper=who", "item=what", "occurred_at=when")]
+    with schema_context("public"):
+        call_command("import_events", api.tenant.schema_name, str(tmp_path / "log.csv"), *columns)
+    assert capsys.readouterr().err.count("The oldest event is of 2009-12-01") == warnings
 
 
 def test_an_imported_log_is_in_the_states_of_those_who_consent(api: ApiClient) -> None:

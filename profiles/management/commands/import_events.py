@@ -2,14 +2,18 @@
 
 import gzip
 from argparse import ArgumentParser
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from profiles.event_log import LogFormat, import_events
 from profiles.models import EventKind, Purpose
+from profiles.old_events import EVENTS
+from profiles.retention import kept_days
 from tenants.errors import DomainError
 from tenants.models import Tenant
 
@@ -76,6 +80,7 @@ class Command(BaseCommand):
                     purposes=purposes,
                     source=options["source"],
                 )
+                days = kept_days()[EVENTS.kind]
         except DomainError as error:
             raise CommandError(error.detail) from error
         except UnicodeDecodeError as error:
@@ -87,6 +92,12 @@ class Command(BaseCommand):
             f" {event_import.repeated} repeated, {event_import.failed} refused"
             f" {dict(report.errors_by_code)}."
         )
+        if report.oldest and report.oldest < timezone.now() - timedelta(days=days):
+            self.stderr.write(
+                f"The oldest event is of {report.oldest:%F}. This shop keeps events for {days:,}"
+                " days, and the coming night removes what is older: to keep it, set a rule under"
+                " Retention in the admin now."
+            )
         if not event_import.purposes:
             self.stdout.write("No purpose was granted: the log is stored and not used.")
 
