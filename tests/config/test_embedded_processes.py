@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from config.embedded import processes
 from config.embedded.errors import EmbeddedServiceError
 from config.embedded.identity import find_mark, is_alive
 from config.embedded.processes import (
@@ -120,14 +121,16 @@ def test_a_process_that_does_not_listen_is_killed_after_the_grace(var: Path) -> 
     assert find_mark(deaf.pid or 0) is None
 
 
-def test_a_process_that_ends_at_once_is_told_with_its_log(var: Path) -> None:
+def test_a_process_that_ends_at_once_is_told_with_its_log(
+    var: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "SETTLE_SECONDS", 30)  # a busy machine starts Python slowly
     broken = python("beat", "raise SystemExit('no such option')")
     with pytest.raises(EmbeddedServiceError, match=r"(?s)beat ended at once.*no such option"):
         start_processes([python("web", PARENT), broken], var)
-    assert {status.name: status.pid is not None for status in process_statuses(var)} == {
-        "web": True,
-        "beat": False,
-    }
+    # One that ends before it could be recorded has no status at all.
+    running = {status.name for status in process_statuses(var) if status.pid is not None}
+    assert running == {"web"}
 
     missing = ProcessSpec(name="worker", argv=("/nowhere/celery",))
     with pytest.raises(EmbeddedServiceError, match="worker cannot be started"):

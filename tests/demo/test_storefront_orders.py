@@ -46,7 +46,7 @@ def test_the_cart_counts_at_once_and_says_what_goes_with_it(tab: Browser) -> Non
     assert "Total €20.00" in cart.text
 
     fewer = tab.tell("/cart/change/", item="C2", quantity="1")
-    assert fewer == {"toast": "Camping stove: 1 in your cart.", "cart": 1}
+    assert (fewer["toast"], fewer["cart"]) == ("Camping stove: 1 in your cart.", 1)
     assert events_of(EventKind.REMOVE_FROM_CART) == []
     tab.post("/cart/change/", item="C2", quantity="0")
     assert len(events_of(EventKind.REMOVE_FROM_CART)) == 1
