@@ -6,11 +6,12 @@ import re
 import pytest
 
 from catalog.models import Review
-from profiles.models import Shopper
+from profiles.models import EventKind, Shopper
 from recommendations.models import Placement
 from tenants.models import StaffUser, Tenant
 from tenants.roles import TABLE, Role, permissions_of
 from tests.conftest import TenantPair
+from tests.make import make_event
 from tests.staff import PASSWORD, Browser, page_of, sign_in, text_of, visitor
 from tests.walls.addresses import Address, every_address
 from tests.walls.planting import Planted
@@ -164,6 +165,8 @@ def test_a_role_opens_its_pages_and_no_other(planted: Pair, role: str) -> None:
 def test_merchandisers_and_analysts_meet_no_shopper_on_any_page(planted: Pair, role: str) -> None:
     ours, _ = planted
     Review.objects.update(shopper=ours.shopper)
+    said = f"{ours.marker} ticket"
+    make_event(ours.row(Shopper), None, EventKind.SUPPORT_TICKET, text=said)
     client = staff_of(ours.tenant, role)
     seen = 0
     for address, route in pages():
@@ -173,7 +176,10 @@ def test_merchandisers_and_analysts_meet_no_shopper_on_any_page(planted: Pair, r
             if status == 200 and not query:
                 seen += 1
             text = re.sub(rf"(q=|q%3D|value=\"){ours.shopper}", "", text)  # what was asked
-            for secret in (ours.shopper, f"{ours.marker}-device", f"{ours.marker}-session"):
+            for secret in (
+                ours.shopper, said, f"{ours.marker} trait",
+                f"{ours.marker}-device", f"{ours.marker}-session",
+            ):  # fmt: skip
                 assert secret not in text, route
     assert seen > 30
     found = client.get("/admin/search/", {"s": ours.shopper})
@@ -183,7 +189,9 @@ def test_merchandisers_and_analysts_meet_no_shopper_on_any_page(planted: Pair, r
     page = text_of(client.get("/admin/recommendations/merchandisingrule/try/", trial))
     assert ours.shopper not in page
     officer = staff_of(ours.tenant, "privacy_officer")
-    assert ours.shopper in text_of(officer.get(page_of(ours.row(Shopper))))
+    page = text_of(officer.get(page_of(ours.row(Shopper))))
+    assert ours.shopper in page
+    assert f"{ours.marker} trait" in page, "that it is shown to those whose task it is"
 
 
 def test_a_role_gives_what_the_table_says_and_an_ended_staff_user_nothing(
