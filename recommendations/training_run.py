@@ -78,14 +78,15 @@ def train(now: datetime, *, params: TrainingParams | None = None) -> RankerVersi
             )
         )
         no_worse = live_quality is None or (fitted.quality.worth >= TOLERANCE * live_quality.worth)
-        # In one transaction: whoever leaves finds it in training, or live.
+        # In one transaction: whoever leaves finds it in training, or live; and a version whose
+        # facts could not be stored was never live.
         with transaction.atomic():
             log = _keep(version, fitted, log, live_quality, through=through, params=params)
+            store_facts(log, now)
             if no_worse:
                 note = "Live: no worse than the version before." if live else "Live: the first."
                 version = promote(version, note=note)
                 record(Verb.CHANGED, version, after={"status": "live"})
-        store_facts(log, now)
     except Exception as error:
         version.status = RankerVersion.Status.FAILED
         version.note = f"Training failed: {error}"
