@@ -4,11 +4,13 @@ whose task it is."""
 import re
 
 import pytest
+from django.db.models import Model
 
-from catalog.models import Review
-from profiles.models import EventKind, Shopper
+from catalog.models import Item, Review
+from profiles.models import EventKind, Session, Shopper
 from recommendations.models import Placement
-from tenants.models import StaffUser, Tenant
+from recommendations.search_models import Search
+from tenants.models import ApiKey, StaffUser, Tenant
 from tenants.roles import TABLE, Role, permissions_of
 from tests.conftest import TenantPair
 from tests.make import make_event
@@ -192,6 +194,39 @@ def test_merchandisers_and_analysts_meet_no_shopper_on_any_page(planted: Pair, r
     page = text_of(officer.get(page_of(ours.row(Shopper))))
     assert ours.shopper in page
     assert f"{ours.marker} trait" in page, "that it is shown to those whose task it is"
+
+
+@pytest.mark.parametrize("role", ["merchandiser", "analyst", "privacy_officer", "administrator"])
+def test_a_list_is_filtered_by_nothing_that_its_pages_do_not_show(planted: Pair, role: str) -> None:
+    """Else a hidden id is told letter by letter, and which rows are one person's."""
+    ours, _ = planted
+    shopper = ours.row(Shopper)
+    Review.objects.update(shopper=ours.shopper)
+    Search.objects.update(shopper=shopper)
+    client = staff_of(ours.tenant, role)
+    sees_shoppers = client.get(page_of(shopper)).status_code == 200
+    whose = [f"shopper__startswith={ours.shopper[:3]}", f"shopper={ours.shopper}"]
+    pk = shopper.pk
+    hidden: dict[type[Model], list[str]] = {
+        Search: [f"shopper={pk}", f"shopper_id={pk}", f"shopper__id__exact={pk}",
+                 "shopper__isnull=0"],
+        Review: [] if sees_shoppers else whose,
+        Item: [f"reviews__{each}" for each in whose],
+        ApiKey: ["digest__startswith=0"],
+        StaffUser: ["password__startswith=pbkdf2"],
+    }  # fmt: skip
+    for model, lookups in hidden.items():
+        address = page_of(model, "changelist")
+        expected = 400 if client.get(address).status_code == 200 else 403
+        for lookup in lookups:
+            assert client.get(f"{address}?{lookup}").status_code == expected, lookup
+    if sees_shoppers:
+        found = client.get(f"{page_of(Session, 'changelist')}?shopper__id__exact={pk}")
+        assert f"{ours.marker}-session" in text_of(found), "what a page shows it is filtered by"
+    else:
+        item = ours.row(Item).pk
+        found = client.get(f"{page_of(Review, 'changelist')}?item__id__exact={item}")
+        assert found.status_code == 200
 
 
 def test_a_role_gives_what_the_table_says_and_an_ended_staff_user_nothing(
