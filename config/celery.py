@@ -4,7 +4,7 @@ import os
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import worker_init
+from celery.signals import setup_logging, worker_init
 from django.conf import settings
 
 from tenants.database.pooler import Pooler
@@ -18,6 +18,12 @@ app.autodiscover_tasks()
 
 NICENESS = 10
 """How far workers stand back (nice(1)) where they share processors with the web server."""
+
+
+@setup_logging.connect
+def keep_our_log(**_: object) -> None:
+    """Celery would put handlers of its own in the place of those of the settings, which name the
+    tenant of each line and leave personal data out. That this is connected keeps it from it."""
 
 
 @worker_init.connect
