@@ -203,7 +203,7 @@ class Paths:
         neighbors: Counter[int] = Counter()
         for item, ids in ItemNeighbors.objects.values_list("item_id", "neighbor_ids"):
             neighbors[item] += len(ids)
-            neighbors.update(ids)
+            neighbors.update(map(int, ids))
         for person, item in zip(people, own.tolist(), strict=True):
             allowed = person.allows("research")
             self.tally.note("counted pairs", pairs[item], allowed=allowed)

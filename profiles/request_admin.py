@@ -1,44 +1,30 @@
-"""The queue of shoppers' requests: written down, checked, decided, watched, and answered."""
+"""The queue of shoppers' requests: found, written down, and watched."""
 
-import json
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import Case, CharField, IntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Cast
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RadioFilter
-from unfold.enums import ActionVariant
-from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from profiles import requests
-from profiles.access import export_shopper
-from profiles.erasure import ref_of
-from profiles.identity import find_shopper
-from profiles.models import PrivacyRequest, Purpose, Shopper
+from profiles.models import PrivacyRequest, Purpose
 from profiles.request_form import RequestForm
 from profiles.request_progress import due_words, told_of, told_of_progress
-from profiles.tasks import run_privacy_requests
-from tenants.audit import Verb, record
-from tenants.errors import DomainError
+from profiles.request_steps import RequestSteps, find_request
 from tenants.pages import (
     NO_VALUE,
     DayRangeFilter,
     LongListAdmin,
-    ModelAdmin,
-    action,
-    change_address,
     display,
     link_to,
 )
-from tenants.tasks import current_schema
 
 Kind, Status = PrivacyRequest.Kind, PrivacyRequest.Status
 
@@ -50,13 +36,6 @@ STATUS_LABELS = {
     "Done": "success",
     "Denied": "danger",
 }
-STEPS: dict[str, tuple[str, ...]] = {
-    Status.RECEIVED: ("check_identity", "deny_this", "extend_this"),
-    Status.CHECKED: ("approve_this", "deny_this", "extend_this"),
-}
-"""What can be done about a request, by how far it is."""
-
-
 IS_OPEN = Q(status__in=PrivacyRequest.OPEN)
 OPEN_FIRST = Case(When(IS_OPEN, then=Value(0)), default=Value(1), output_field=IntegerField()).asc()
 DUE_FIRST = Case(When(IS_OPEN, then="due_at")).asc()
@@ -80,34 +59,10 @@ class DueFilter(RadioFilter):  # type: ignore[misc]  # unfold is untyped
         return queryset
 
 
-class CheckForm(BaseDialogForm):  # type: ignore[misc]  # unfold is untyped
-    how = forms.CharField(
-        max_length=200,
-        label="How it was checked",
-        help_text="Such as: answered from the address on file, or showed an identity card.",
-        widget=UnfoldAdminTextareaWidget,
-    )
-
-
-class DenialForm(BaseDialogForm):  # type: ignore[misc]  # unfold is untyped
-    reason = forms.CharField(
-        max_length=500, help_text="What the shopper is told.", widget=UnfoldAdminTextareaWidget
-    )
-
-
-class ExtensionForm(BaseDialogForm):  # type: ignore[misc]  # unfold is untyped
-    reason = forms.CharField(
-        max_length=500,
-        label="Why it takes longer",
-        help_text="What the shopper is told within the first month.",
-        widget=UnfoldAdminTextareaWidget,
-    )
-
-
 @admin.register(PrivacyRequest)
-class PrivacyRequestAdmin(LongListAdmin[PrivacyRequest], ModelAdmin[PrivacyRequest]):
-    """What shoppers asked for. It is decided by the buttons; nothing else of it is changed, and
-    nothing deleted."""
+class PrivacyRequestAdmin(LongListAdmin[PrivacyRequest], RequestSteps):
+    """What shoppers asked for. It is decided by the buttons (`profiles.request_steps`); nothing
+    else of it is changed, and nothing deleted."""
 
     personal = True
     form = RequestForm
@@ -125,10 +80,6 @@ class PrivacyRequestAdmin(LongListAdmin[PrivacyRequest], ModelAdmin[PrivacyReque
     sortable_by = ()
     ordering = (OPEN_FIRST, DUE_FIRST, "-received_at", "pk")  # type: ignore[assignment]  # Django takes expressions
     change_form_before_template = "admin/profiles/privacyrequest/request.html"
-    actions_detail = (
-        *("check_identity", "approve_this", "deny_this", "extend_this", "lift_this"),
-        *("download_export", "download_certificate"),
-    )
     add_fieldsets = (
         (None, {"fields": (("kind", "received_at"), ("named_by", "named"), "note")}),
         ("What exactly", {"fields": ("purposes", ("traits", "preferences"))}),
@@ -156,9 +107,6 @@ class PrivacyRequestAdmin(LongListAdmin[PrivacyRequest], ModelAdmin[PrivacyReque
         self, request: HttpRequest, obj: PrivacyRequest | None = None
     ) -> bool:
         return False
-
-    def has_decide_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return bool(request.user.has_perm("profiles.decide_privacyrequest"))
 
     # -- The list ---------------------------------------------------------------------------------
 
@@ -243,160 +191,6 @@ class PrivacyRequestAdmin(LongListAdmin[PrivacyRequest], ModelAdmin[PrivacyReque
         # `take_in` has recorded it, with its kind.
         return admin.ModelAdmin.log_addition(self, request, obj, message)
 
-    # -- What can be done -------------------------------------------------------------------------
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> Any:
-        """The steps that are next, and what there is to take away."""
-        asked = self.get_object(request, str(object_id))
-        if asked is None:
-            return []
-        names = set(STEPS.get(asked.status, ()))
-        if asked.extended:
-            names.discard("extend_this")
-        if requests.restricted_by(asked) is not None:
-            names.add("lift_this")
-        if self._exported(asked) is not None:
-            names.add("download_export")
-        if asked.certificate:
-            names.add("download_certificate")
-        prefix = "profiles_privacyrequest_"
-        found = super().get_actions_detail(request, object_id)  # type: ignore[misc]  # unfold's
-        return [each for each in found if each.action_name.removeprefix(prefix) in names]
-
-    @action(
-        description="Identity checked",
-        url_path="check-identity",
-        permissions=["decide"],
-        icon="badge",
-        variant=ActionVariant.PRIMARY,
-        dialog={
-            "title": "How was it made sure that the shopper asks?",
-            "description": "Whoever sends somebody else's data away, or erases it, breaks the law.",
-            "form_class": CheckForm,
-            "form_submit_text": "It is the shopper",
-        },
-    )
-    def check_identity(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        asked = _found(object_id)
-        return self._step(
-            request,
-            asked,
-            lambda by: requests.note_identity_check(asked, form.cleaned_data["how"], by=by),
-            "The check is noted. The request can be approved now.",
-        )
-
-    @action(
-        description="Approve",
-        url_path="approve",
-        permissions=["decide"],
-        icon="check",
-        variant=ActionVariant.PRIMARY,
-        dialog={
-            "title": "Approve this request?",
-            "description": "A worker runs it within a minute. An erasure cannot be undone.",
-            "form_class": None,
-            "form_submit_text": "Approve",
-        },
-    )
-    def approve_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        asked = _found(object_id)
-
-        def approve(by: str) -> None:
-            requests.approve(asked, by=by)
-            run_privacy_requests.delay_on_commit(current_schema())
-
-        return self._step(request, asked, approve, "Approved. A worker runs it within a minute.")
-
-    @action(
-        description="Deny",
-        url_path="deny",
-        permissions=["decide"],
-        icon="close",
-        dialog={
-            "title": "Deny this request?",
-            "description": "Nothing is done. The shopper is told why, and may complain.",
-            "form_class": DenialForm,
-            "form_submit_text": "Deny",
-        },
-    )
-    def deny_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        asked = _found(object_id)
-        return self._step(
-            request,
-            asked,
-            lambda by: requests.deny(asked, form.cleaned_data["reason"], by=by),
-            "Denied. Tell the shopper the reason.",
-        )
-
-    @action(
-        description="Extend",
-        url_path="extend",
-        permissions=["decide"],
-        icon="more_time",
-        dialog={
-            "title": "Answer two months later?",
-            "description": "Allowed once, for requests that are complex or many.",
-            "form_class": ExtensionForm,
-            "form_submit_text": "Extend",
-        },
-    )
-    def extend_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        asked = _found(object_id)
-        return self._step(
-            request,
-            asked,
-            lambda _by: requests.extend(asked, form.cleaned_data["reason"]),
-            "Extended. Tell the shopper why.",
-        )
-
-    @action(
-        description="Lift the restriction",
-        url_path="lift",
-        permissions=["decide"],
-        icon="lock_open",
-        dialog={
-            "title": "Lift the restriction?",
-            "description": "Tell the shopper before. No purpose is granted by it.",
-            "form_class": None,
-            "form_submit_text": "Lift it",
-        },
-    )
-    def lift_this(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        asked = _found(object_id)
-        return self._step(
-            request, asked, lambda _by: requests.lift(asked), "Lifted. Purposes can be granted."
-        )
-
-    @action(
-        description="Download the data",
-        url_path="export",
-        permissions=["decide"],
-        icon="folder_zip",
-        variant=ActionVariant.PRIMARY,
-    )
-    def download_export(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The ZIP, made now and kept nowhere; an entry of the audit trail."""
-        asked = _found(object_id)
-        shopper = self._exported(asked)
-        if shopper is None:
-            raise Http404
-        return _file(export_shopper(shopper), "application/zip", f"request-{asked.pk}.zip")
-
-    @action(
-        description="Download the certificate",
-        url_path="certificate",
-        permissions=["decide"],
-        icon="verified",
-        variant=ActionVariant.PRIMARY,
-    )
-    def download_certificate(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        asked = _found(object_id)
-        if not asked.certificate:
-            raise Http404
-        record(Verb.EXPORTED, asked, after={"file": "certificate"})
-        content = json.dumps(asked.certificate, indent=2, ensure_ascii=False).encode()
-        return _file(content, "application/json", f"certificate-{asked.pk}.json")
-
     def get_urls(self) -> list[URLPattern]:
         progress = path(
             "<path:object_id>/progress/",
@@ -410,41 +204,7 @@ class PrivacyRequestAdmin(LongListAdmin[PrivacyRequest], ModelAdmin[PrivacyReque
         is no entry."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        context = told_of_progress(_found(object_id))
+        context = told_of_progress(find_request(object_id))
         return HttpResponse(
             render_to_string("admin/profiles/privacyrequest/progress.html", context, request)
         )
-
-    def _exported(self, asked: PrivacyRequest) -> Shopper | None:
-        """Whose data can be taken away: where it was asked for, and approved."""
-        if asked.kind not in {Kind.ACCESS, Kind.PORTABILITY} or asked.status != Status.DONE:
-            return None
-        return find_shopper(ref_of(asked)) if asked.named else None
-
-    def _step(
-        self, request: HttpRequest, asked: PrivacyRequest, do: Any, done: str
-    ) -> HttpResponse:
-        try:
-            do(request.user.get_username())
-            messages.success(request, done)
-        except DomainError as error:
-            messages.error(request, error.detail)
-        return HttpResponse(headers={"HX-Redirect": change_address(asked)})
-
-
-def _found(object_id: str) -> PrivacyRequest:
-    try:
-        return PrivacyRequest.objects.get(pk=object_id)
-    except (PrivacyRequest.DoesNotExist, ValidationError) as error:
-        raise Http404 from error
-
-
-def _file(content: bytes, content_type: str, name: str) -> HttpResponse:
-    return HttpResponse(
-        content,
-        content_type=content_type,
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Cache-Control": "no-store",
-        },
-    )
