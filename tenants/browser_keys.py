@@ -22,6 +22,7 @@ from rest_framework.request import Request
 from tenants.audit import Verb, record
 from tenants.connection import connection
 from tenants.errors import DomainError, ErrorKind
+from tenants.input import external_id
 from tenants.keys import KeyHolder, ShopperClaim, forget_key
 from tenants.models import ApiKey
 from tenants.settled import settled
@@ -96,7 +97,7 @@ def in_browser(holder: KeyHolder, request: Request) -> KeyHolder:
         raise AuthenticationFailed(f"Send {TOKEN_HEADER} with this key.", "token_missing")
     try:
         return replace(holder, shopper=_shopper_of(token, holder))
-    except (jwt.InvalidTokenError, ValueError) as error:
+    except (jwt.InvalidTokenError, TypeError, ValueError) as error:
         raise AuthenticationFailed(
             "The shopper's token is expired, forged or of another key.", "invalid_token"
         ) from error
@@ -133,12 +134,12 @@ def _shopper_of(token: str, holder: KeyHolder) -> ShopperClaim:
         options={"require": ["exp", "iat", "sub"]},
         leeway=LEEWAY,
     )
-    if claims["exp"] - claims["iat"] > MOST_LIFE.total_seconds():
+    if int(claims["exp"]) - int(claims["iat"]) > MOST_LIFE.total_seconds():
         raise ValueError("too long a life")
-    known, anonymous = claims["sub"] or None, claims.get("anonymous") or None
-    for each in (known, anonymous):
-        if each is not None and not (isinstance(each, str) and 0 < len(each) <= 200):
-            raise ValueError("no id")
+    known, anonymous = (
+        None if each in {None, ""} else external_id(each)
+        for each in (claims["sub"], claims.get("anonymous"))
+    )
     if known is None and anonymous is None:
         raise ValueError("nobody")
     return ShopperClaim(known, anonymous)

@@ -59,13 +59,18 @@ def parse_query(request: Request, model: type[M]) -> M:
     return _validated(lambda: model.model_validate(request.query_params.dict()))
 
 
+def external_id(value: object) -> str:
+    """An id as it is stored: without spaces around it. Raises ValueError for what is none."""
+    return _external_id.validate_python(value, strict=True)
+
+
 def parse_external_id(text: str, *, field: str) -> str:
     """An id that is part of the address, as it is written in bodies: without spaces around it.
 
     Raises DomainError `invalid_input`.
     """
     try:
-        return _external_id.validate_python(text)
+        return external_id(text)
     except ValidationError as error:
         raise DomainError(
             "invalid_input",

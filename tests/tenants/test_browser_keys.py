@@ -147,6 +147,19 @@ def test_a_token_that_is_not_good_opens_nothing(api: ApiClient, minted: tuple[Ap
         eternal,
         "nonsense",
         "x" * 5_000,
+        jwt.encode(
+            {**claims, "iat": "1", "exp": "9999999999"},
+            token_secret(key),
+            algorithm="HS256",
+            headers={"kid": "1"},
+        ),
+        *(token_of(key, bad) for bad in ("s\x00", "\ud800", "  ", "s" * 201)),
+        jwt.encode(
+            {**claims, "anonymous": {"a": 1}},
+            token_secret(key),
+            algorithm="HS256",
+            headers={"kid": "1"},
+        ),
     ):
         answer = send(api, text, token)
         assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token"), token[:80]
