@@ -81,10 +81,11 @@ AUTH_USER_MODEL = "tenants.StaffUser"
 # -- Requests -------------------------------------------------------------------------------------
 
 MIDDLEWARE = [
-    "tenants.middleware.TenantMiddleware",
-    "tenants.cross_origin.CrossOriginMiddleware",
+    # Before the tenant is known: what a browser is told holds for a host of nobody's, too.
     "config.content_policy.ContentPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "tenants.middleware.TenantMiddleware",
+    "tenants.cross_origin.CrossOriginMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
