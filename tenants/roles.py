@@ -79,6 +79,13 @@ TABLE: dict[str, May] = {
 """By model. Whatever tells of one shopper is for privacy officers: merchandisers and analysts see
 what shoppers do all together, and never who."""
 
+PERSONAL_PERMISSIONS = frozenset(
+    "{}.view_{}".format(*label.split("."))
+    for label, may in TABLE.items()
+    if may.privacy_officer and not may.merchandiser and not may.analyst
+)
+"""To see what is one shopper's, or the audit trail."""
+
 
 @cache
 def permissions_of(role: str) -> frozenset[str]:

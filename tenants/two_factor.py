@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django_otp import DEVICE_ID_SESSION_KEY, user_has_device
 
-from tenants.roles import Role, administers
+from tenants.roles import PERSONAL_PERMISSIONS, administers
 
 HAS_DEVICE = "second_factor"
 """In the session of whoever had a device at log-in: the pages need not ask the database."""
@@ -20,10 +20,14 @@ OPEN = frozenset({"login", "logout", "jsi18n"})
 
 
 def requires_second_factor(user: object) -> bool:
-    """Whether the person must have a second factor: those who see personal data or make staff."""
+    """Whether the person must have a second factor: those who make staff, and those who see
+    personal data, by their role or by a permission of their own."""
     if not settings.TWO_FACTOR_REQUIRED:
         return False
-    return administers(user) or getattr(user, "role", "") == Role.PRIVACY_OFFICER
+    if administers(user):
+        return True
+    held: set[str] = getattr(user, "get_all_permissions", set)()
+    return not PERSONAL_PERMISSIONS.isdisjoint(held)
 
 
 def note_log_in(request: HttpRequest, user: AbstractBaseUser) -> None:
@@ -32,7 +36,8 @@ def note_log_in(request: HttpRequest, user: AbstractBaseUser) -> None:
 
 
 def second_factor_is_due(request: HttpRequest) -> bool:
-    """Whether this session has yet to give a second factor. Asks no database."""
+    """Whether this session has yet to give a second factor. Asks no database but for the person's
+    permissions, which the page asks for as well."""
     if not request.user.is_authenticated or DEVICE_ID_SESSION_KEY in request.session:
         return False
     return request.session.get(HAS_DEVICE, False) or requires_second_factor(request.user)

@@ -4,12 +4,15 @@ import re
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django_otp.oath import totp
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from profiles.models import Shopper
 from tenants.audit import HIDDEN
 from tenants.audit_models import AuditEntry
 from tenants.models import StaffUser, Tenant
@@ -87,6 +90,52 @@ def test_too_many_failures_lock_the_name_at_this_address_and_nothing_else(
     assert log_in(elsewhere, "mia").status_code == 302
 
 
+def test_an_address_that_fails_by_many_names_waits_and_no_longer_fills_the_trail(
+    tenant: Tenant, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenants.log_in.MOST_FAILURES_OF_AN_ADDRESS", 5)
+    make_staff("mia")
+    client = visitor(tenant)
+    answers = [log_in(client, f"nobody-{number}", "wrong").status_code for number in range(7)]
+    assert answers == [200] * 5 + [429] * 2
+    assert len(verbs()) == 5
+    assert log_in(client, "mia").status_code == 429, "a password that was guessed by then, too"
+    elsewhere = visitor(tenant)
+    elsewhere.defaults["REMOTE_ADDR"] = "10.1.2.3"
+    assert log_in(elsewhere, "mia").status_code == 302
+    AccessAttempt.objects.update(attempt_time=timezone.now() - settings.AXES_COOLOFF_TIME)
+    assert log_in(client, "mia").status_code == 302
+
+
+@pytest.mark.parametrize("name", ["x" * 151, "x" * 100_000, "mia\x00"])
+def test_a_name_that_nobody_can_have_is_refused_like_any_other(tenant: Tenant, name: str) -> None:
+    answer = log_in(visitor(tenant), name)
+    assert (answer.status_code, "errornote" in text_of(answer) or "error" in text_of(answer)) == (
+        200, True,
+    )  # fmt: skip
+
+
+def test_a_new_password_is_recorded_whoever_sets_it(tenant: Tenant) -> None:
+    mia = make_staff("mia")
+    client = visitor(tenant)
+    client.force_login(mia)
+    new = "another pass phrase 8"
+    form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+    assert client.post("/admin/password_change/", form).status_code == 302
+    entry = AuditEntry.objects.get(verb="changed")
+    assert (entry.actor, entry.object_id, entry.after) == (
+        "mia", str(mia.pk), {"password": HIDDEN}
+    )  # fmt: skip
+    boss = sign_in(tenant)
+    form = {"password1": new + "9", "password2": new + "9", "usable_password": "true"}
+    assert boss.post(f"/admin/tenants/staffuser/{mia.pk}/password/", form).status_code == 302
+    assert AuditEntry.objects.filter(verb="changed").count() == 2, "once by that page"
+    mia.set_password(PASSWORD)
+    mia.save()
+    assert AuditEntry.objects.filter(verb="changed", actor_kind="system").count() == 1
+    assert new not in str(list(AuditEntry.objects.values()))
+
+
 def test_behind_a_proxy_the_address_is_what_the_proxy_saw(tenant: Tenant, settings: Any) -> None:
     make_staff("mia")
     client = visitor(tenant)
@@ -148,6 +197,18 @@ def test_those_who_must_have_a_second_factor_add_one_before_anything_opens(
     assert 'href="/admin/profiles/shopper/"' in text_of(done)
     assert client.get("/admin/profiles/shopper/").status_code == 200
     assert "added second factor" in verbs()
+
+
+def test_whoever_may_see_a_shopper_by_a_permission_of_their_own_needs_one_too(
+    tenant: Tenant, settings: Any
+) -> None:
+    settings.TWO_FACTOR_REQUIRED = True
+    shoppers = page_of(Shopper, "changelist")
+    for permission, due in (("profiles.view_shopper", True), ("catalog.view_item", False)):
+        client = sign_in(tenant, permission, permissions=(permission,))
+        answer = client.get(shoppers)
+        assert answer.status_code == (302 if due else 403)
+        assert answer.get("Location", "").startswith(SECOND) == due
 
 
 def test_whoever_has_a_device_is_asked_for_its_code_at_every_log_in(tenant: Tenant) -> None:
@@ -218,3 +279,33 @@ def test_pages_and_answers_say_what_a_browser_may_do(tenant: Tenant) -> None:
     assert "unsafe-eval" not in docs
     answer = visitor(tenant).get("/api/v1/recommendations?placement=home")
     assert answer["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+def test_answers_that_come_before_a_tenant_is_known_say_it_as_well(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers() -> list[Any]:
+        preflight = {"Origin": "https://shop.example", "Access-Control-Request-Method": "GET"}
+        client = visitor(tenant)
+        client.raise_request_exception = False
+        return [
+            client.get("/", headers={"Host": "nobodys.localhost"}),
+            client.get("/", headers={"Host": "not a host"}),
+            client.get("/nothing"),
+            client.get("/static/nothing.js"),
+            client.get("/admin/nothing/"),
+            client.post("/admin/login/", {}),
+            client.options("/api/v1/events", headers=preflight),
+        ]
+
+    def fail(_host: str) -> None:
+        raise RuntimeError
+
+    said = answers()
+    monkeypatch.setattr("tenants.middleware.find_tenant", fail)
+    broken = answers()[:1]
+    assert broken[0].status_code == 500
+    for answer in (*said, *broken):
+        assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        assert answer["Referrer-Policy"] == "same-origin"
