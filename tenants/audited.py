@@ -73,6 +73,20 @@ class AuditedPages:
             record(Verb.VIEWED, self._about_id(object_id))
         return response
 
+    def history_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
+        response = super().history_view(request, object_id, *args, **kwargs)  # type: ignore[misc]
+        if self.personal and response.status_code == 200:
+            record(Verb.VIEWED, self._about_id(object_id), after={"page": "history"})
+        return response
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """What completes a name in a field of another page is looked at, too."""
+        match = request.resolver_match
+        if self.personal and match is not None and match.url_name == "autocomplete":
+            record(Verb.LISTED, self._about_id(""), after={"searched": HIDDEN})
+        rows: QuerySet[Any] = super().get_queryset(request)  # type: ignore[misc]
+        return rows
+
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         response = super().changelist_view(request, *args, **kwargs)  # type: ignore[misc]
         if self.personal and request.method == "GET" and response.status_code == 200:

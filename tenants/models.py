@@ -8,10 +8,12 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django_tenants.models import DomainMixin, TenantMixin
 from django_tenants.utils import get_public_schema_name, schema_context
 
+from tenants.acting import ActorKind, current_actor
+from tenants.audit import HIDDEN, Verb, record
 from tenants.audit_models import AuditEntry, AuditHead, AuditSeal
 from tenants.kept_answers import KeptAnswer
 from tenants.roles import Role
@@ -108,6 +110,18 @@ class StaffUser(AbstractUser):
         help_text="What this person may see and do. Nothing without a role, a group or a"
         " permission of their own.",
     )
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """A new password of one's own, or one given by a command, is recorded here; one given by
+        somebody else on that page."""
+        actor = current_actor()
+        by_another = actor.kind == ActorKind.STAFF and actor.key != str(self.pk)
+        if getattr(self, "_password", None) is None or self._state.adding or by_another:
+            super().save(*args, **kwargs)
+            return
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            record(Verb.CHANGED, self, after={"password": HIDDEN})
 
 
 class Scope(models.TextChoices):

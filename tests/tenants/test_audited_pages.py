@@ -175,6 +175,20 @@ def test_looking_at_a_shopper_is_recorded_once_a_view(tenant: Tenant) -> None:
     assert entries() == before, "nobody's data was shown"
 
 
+def test_looking_at_a_shopper_by_way_of_other_pages_is_recorded_too(tenant: Tenant) -> None:
+    shopper = make_shopper("s-1")
+    client = sign_in(tenant)
+    before = AuditEntry.objects.count()
+    assert "s-1" in text_of(client.get(page_of(shopper, "history")))
+    field = {"app_label": "recommendations", "model_name": "decision", "field_name": "shopper"}
+    assert "s-1" in text_of(client.get("/admin/autocomplete/", {**field, "term": "s-"}))
+    looks = AuditEntry.objects.filter(number__gt=before).order_by("number")
+    assert [(look.verb, look.object_id, look.after) for look in looks] == [
+        ("viewed", str(shopper.pk), {"page": "history"}),
+        ("listed", "", {"searched": HIDDEN}),
+    ]
+
+
 def test_what_a_person_wrote_stays_out_of_the_trail(tenant: Tenant) -> None:
     staff = sign_in(tenant)
     rows = one_of_each()
