@@ -30,6 +30,9 @@ BATCH = 1_000
 MAX_ERRORS_KEPT = 10_000
 """Of a feed with more bad rows than this, the first are reported and all are counted."""
 
+PERSONAL_FIELDS = frozenset({"", "author", "shopper", "text", "title"})
+"""Of a review; without a name the whole row."""
+
 INTAKES: dict[str, Intake[Any]] = {
     FeedContent.ITEMS: ItemIntake(),
     FeedContent.REVIEWS: ReviewIntake(),
@@ -128,6 +131,12 @@ def _stage(feed_import: FeedImport, stream: BinaryIO, intake: Intake[Any]) -> No
         feed_import.save(update_fields=["rows", "failed"])
 
 
+def _kept_of(error: FeedError, content: str) -> str:
+    """What was wrong, to be shown; nothing that a shopper may have written, or is called."""
+    personal = content == FeedContent.REVIEWS and error.field in PERSONAL_FIELDS
+    return "" if personal else error.raw
+
+
 def _keep_errors(feed_import: FeedImport, errors: list[FeedError]) -> None:
     room = max(0, MAX_ERRORS_KEPT - feed_import.failed)
     FeedRowError.objects.bulk_create(
@@ -138,7 +147,7 @@ def _keep_errors(feed_import: FeedImport, errors: list[FeedError]) -> None:
             field=error.field[:100],
             code=error.code,
             message=error.message,
-            raw=error.raw,
+            raw=_kept_of(error, feed_import.content),
         )
         for error in errors[:room]
     )

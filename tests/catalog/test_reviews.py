@@ -103,6 +103,21 @@ def test_json_lines_carry_dates_and_scales_and_every_error_of_a_row_is_told() ->
     }
 
 
+def test_what_is_told_of_a_broken_row_is_nothing_of_who_wrote_it() -> None:
+    make_item("A")
+    who = "canary" * 60
+    lines = (
+        json.dumps({"item": "A", "rating": 3, "shopper": who, "author": who, "title": who}),
+        json.dumps({"item": "A", "rating": "canary?", "text": 5}),
+        f'{{"item": "A", "shopper": "{who}"',
+    )
+    feed_import = imported("\n".join(lines), feed_format="jsonl")
+    errors = {(e.row, e.field): f"{e.message} {e.raw}" for e in feed_import.row_errors.all()}
+    assert {(1, "shopper"), (1, "author"), (1, "title"), (2, "rating"), (3, "")} <= errors.keys()
+    assert "canary?" in errors.pop((2, "rating")), "what is not of a person is told"
+    assert "canary" not in str(errors)
+
+
 @pytest.mark.parametrize(
     ("raw", "highest", "stars"),
     [("1", 5, 1), ("4.5", 5, 5), ("4/5", 5, 4), ("8 / 10", 5, 4), ("1", 10, 1), ("87", 100, 4)],
