@@ -19,6 +19,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 from tenants.acting import ActorKind
 from tenants.audit import About, Verb, record
 from tenants.audit_models import AuditEntry
+from tenants.audited import how_narrowed
 from tenants.csv_lines import csv_lines
 from tenants.pages import NO_VALUE, DayRangeFilter, LongListAdmin, ReadOnlyAdmin, display, link
 from tenants.tasks import current_schema
@@ -148,9 +149,10 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry], LongListAdmin[AuditEntry]):
             raise PermissionDenied
         chosen = self.get_changelist_instance(request).queryset.order_by("number")
         last = AuditEntry.objects.values_list("number", flat=True).first() or 0
-        asked = {name: value for name, value in request.GET.items() if value}
         record(
-            Verb.EXPORTED, About("tenants.auditentry", label="audit trail"), after={"asked": asked}
+            Verb.EXPORTED,
+            About("tenants.auditentry", label="audit trail"),
+            after=how_narrowed(request),
         )
         return StreamingHttpResponse(
             csv_lines(COLUMNS, _read(chosen.filter(number__lte=last), schema=current_schema())),

@@ -92,7 +92,7 @@ class AuditedPages:
         if self.personal and request.method == "GET" and response.status_code == 200:
             shown_rows = getattr(response, "context_data", None) or {}
             rows = len(shown_rows["cl"].result_list) if "cl" in shown_rows else 0
-            record(Verb.LISTED, self._about_id(""), after={"rows": rows, **_asked(request)})
+            record(Verb.LISTED, self._about_id(""), after={"rows": rows, **how_narrowed(request)})
         return response
 
     # -- Actions ----------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def _name_of(row: Model) -> str:
     return f"{row._meta.verbose_name} {row.pk}"  # noqa: SLF001  # documented
 
 
-def _asked(request: HttpRequest) -> dict[str, Any]:
+def how_narrowed(request: HttpRequest) -> dict[str, Any]:
     """How a list was narrowed. What was searched for stays out: it may be a person's address."""
     asked: dict[str, Any] = {"searched": HIDDEN} if request.GET.get("q") else {}
     filters = {

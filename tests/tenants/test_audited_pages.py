@@ -256,12 +256,13 @@ def test_the_trail_is_searched_filtered_and_exported_by_those_who_may(tenant: Te
     assert "Old" in text_of(staff.get(page_of(changed)))
     assert staff.post(page_of(changed), {"actor": "nobody"}).status_code == 403
 
-    answer = staff.get(f"{trail}export/", {"verb": "changed"})
+    answer = staff.get(f"{trail}export/", {"verb": "changed", "q": "=sum"})
     content = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
     (row,) = csv.DictReader(content.splitlines())
     assert row["label"] == "'=SUM(1)", "no spreadsheet runs it"
     assert row["hash"] == changed.hash
     assert (last().verb, last().kind, last().actor) == ("exported", "tenants.auditentry", "boss")
+    assert last().after == {"searched": HIDDEN, "filters": {"verb": HIDDEN}}
 
     reader = sign_in(tenant, "reader", permissions=("tenants.view_auditentry",))
     assert "Download" not in text_of(reader.get(trail))
