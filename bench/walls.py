@@ -32,6 +32,8 @@ KEYS = "tests/walls/test_keys.py"
 TASKS = "tests/walls/test_tasks.py"
 POOLER = "tests/walls/test_pooler.py"
 MATRIX = "tests/walls/test_authorization.py"
+PAGES = "tests/walls/test_roles.py"
+LOGS = "tests/tenants/test_logs.py"
 
 PROBES = (ROLES, MATRIX, "tests/walls/test_addresses.py")
 """What counts its attempts at another tenant's data."""
@@ -45,7 +47,7 @@ BYTECODE = Path(tempfile.gettempdir()) / f"attune-bytecode-{os.getuid()}"
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """One way to let a tenant see another: `before` becomes `after` in a file, once."""
+    """One way to let somebody see what is another's: `before` becomes `after` in a file, once."""
 
     name: str
     path: str
@@ -215,6 +217,66 @@ LEAKS = (
         "holder.key_id, holder.shopper, name",
         "holder.key_id, name",
         ("tests/walls/test_idempotency.py::test_shoppers_who_share_a_browsers_key_do_not_meet_in_a_name",),
+    ),
+    Leak(
+        "a key of one tenant signs tokens for the same key of another",
+        "tenants/browser_keys.py",
+        "shopper-token:{connection.schema_name}:{digest}",
+        "shopper-token:{digest}",
+        (f"{MATRIX}::test_what_each_credential_opens[a page with a token of another tenant's]",),
+    ),
+    Leak(
+        "a savepoint that is rolled back leaves another tenant's schema believed",
+        "tenants/database/base.py",
+        "    def _set_autocommit(",
+        "    def savepoint_rollback(self, sid):\n"
+        "        super(base.DatabaseWrapper, self).savepoint_rollback(sid)\n\n"
+        "    def _set_autocommit(",
+        ("tests/walls/test_threads.py::test_a_savepoint_rollback_does_not_leave_the_connection_in_another_tenant",),
+    ),
+    Leak(
+        "a merchandiser filters a list by whose the rows are",
+        "tenants/pages.py",
+        "        return field.name in self._names_shown(request) or",
+        "        return True or",
+        (f"{PAGES}::test_a_list_is_filtered_by_nothing_that_its_pages_do_not_show[merchandiser]",),
+    ),
+    Leak(
+        "whoever may edit reviews may see who wrote them",
+        "catalog/quality_admin.py",
+        '        if request.user.has_perm("profiles.view_shopper"):\n',
+        "        if request.user.is_staff:\n",
+        (f"{PAGES}::test_merchandisers_and_analysts_meet_no_shopper_on_any_page[merchandiser]",),
+    ),
+    Leak(
+        "a page of a shopper does not say whose data it shows",
+        "tenants/audited.py",
+        '        if self.personal and request.method == "GET" and response.status_code == 200:\n'
+        "            record(Verb.VIEWED",
+        "        if False:\n"
+        "            record(Verb.VIEWED",
+        ("tests/tenants/test_audited_pages.py::test_looking_at_a_shopper_is_recorded_once_a_view",),
+    ),
+    Leak(
+        "workers log as Celery likes",
+        "config/celery.py",
+        "@setup_logging.connect\n",
+        "",
+        (f"{LOGS}::test_a_worker_logs_as_the_settings_say",),
+    ),
+    Leak(
+        "an error is logged with the values that it repeats",
+        "tenants/logs.py",
+        "    return QUOTED.sub(LEFT_OUT, message)\n",
+        "    return message\n",
+        (f"{LOGS}::test_an_error_is_told_without_what_it_repeats",),
+    ),
+    Leak(
+        "a refusal is logged with its path",
+        "tenants/logs.py",
+        "isinstance(arg, str) and arg in paths else arg",
+        "arg is path else arg",
+        (f"{LOGS}::test_a_refusal_is_logged_with_its_tenant_and_its_route",),
     ),
 )  # fmt: skip
 
