@@ -64,7 +64,9 @@ def run_import(feed_import: FeedImport, stream: BinaryIO) -> None:
     else:
         feed_import.status = FeedImport.Status.DONE
         unsettle()  # the newest items are among what recommendations settle
-        feed_import.created, feed_import.updated, feed_import.archived = counts
+        feed_import.created, feed_import.updated, feed_import.archived, names_erased = counts
+        if names_erased and feed_import.file:
+            feed_import.file.delete(save=False)
         good = feed_import.rows - feed_import.failed
         # A row of links may count as failed and as created: a part of it was not known.
         feed_import.unchanged = max(0, good - feed_import.created - feed_import.updated)

@@ -16,11 +16,31 @@ from typing import Any
 import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tenants.keyring import keyring, privacy_folder
 
 FORMAT = "attune-erasure-certificate/1"
 MOST_BYTES = 1 << 20
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Store(_Read):
+    store: str
+    found: int
+    remaining: int
+
+
+class _Certificate(_Read):
+    """What whoever reads a certificate counts on; it says more than this."""
+
+    request: str
+    tenant: str
+    finished_at: str
+    stores: list[_Store]
 
 
 class NotValid(Exception):
@@ -99,6 +119,10 @@ def verify(text: bytes, *, key: str = "") -> Verified:
         public.verify(_bytes(signed.get("signature"), "signature"), canonical(certificate))
     except (InvalidSignature, ValueError) as error:
         raise NotValid("The content was changed after it was signed.") from error
+    try:
+        _Certificate.model_validate(certificate)
+    except ValidationError as error:
+        raise NotValid("It is signed, and yet no certificate of an erasure.") from error
     return Verified(certificate, fingerprint(named))
 
 

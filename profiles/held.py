@@ -1,7 +1,10 @@
 """What profiles and the apps below it hold of a shopper, store by store."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from html import escape
 
 from django.db.models import Q, QuerySet
 
@@ -23,8 +26,8 @@ from profiles.stores import Person, Row, Store, When, of_rows, register
 from tenants.models import KeptAnswer
 from tenants.tombstones import Name, digest_of
 
-OVERLAP = 1_000
-"""Bytes of the part before that are searched again: longer than any id, as UTF-8."""
+OVERLAP = 4_000
+"""Bytes of the part before that are searched again: longer than any id, however it is written."""
 
 
 def register_stores() -> None:
@@ -135,11 +138,30 @@ def _uploads_of(person: Person) -> Iterator[FeedImport]:
     """Uploaded files of reviews that name the shopper: those of other kinds hold no shoppers."""
     if not person.known:
         return
-    ids = "|".join(re.escape(value) for value in person.known)
-    named = re.compile(rf"(?<![\w-])(?:{ids})(?![\w-])".encode())
     for upload in FeedImport.objects.filter(content=FeedContent.REVIEWS).exclude(file=""):
+        codec = upload.options.get("encoding") or "cp1252"
+        ids = {re.escape(each) for value in person.known for each in _written(value, codec)}
+        named = re.compile(rb"(?<![\w-])(?:" + b"|".join(sorted(ids)) + rb")(?![\w-])")
         if _says(upload, named):
             yield upload
+
+
+def _written(value: str, codec: str) -> set[bytes]:
+    """An id as the bytes of a feed may have it: in each encoding that feeds are read in, and as
+    JSON, XML and CSV write what has a meaning of its own there.
+
+    UTF-16 has bytes between letters, so of a longer id its end or beginning is found too: rather a
+    file too many than one too few.
+    """
+    escaped = json.dumps(value)[1:-1]
+    upper = re.sub(r"\\u[0-9a-f]{4}", lambda code: rf"\u{code[0][2:].upper()}", escaped)
+    written = {value, escaped, upper, escape(value), value.replace('"', '""')}
+    found = set()
+    for text in written:
+        for encoding in ("utf-8", "utf-16-le", "utf-16-be", codec):
+            with suppress(UnicodeEncodeError, LookupError):
+                found.add(text.encode(encoding))
+    return found
 
 
 def _says(upload: FeedImport, named: re.Pattern[bytes]) -> bool:

@@ -2,7 +2,7 @@
 
 With the events go what is made of them: visits, the keys by which they were recognized, and what
 the online states hold of them. What was learned of them fades until the night's training, which
-runs after this.
+runs after this. What is held of shoppers under a restriction stays until it is lifted.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,9 +16,10 @@ from profiles.identity import lock_shoppers
 from profiles.models import EventKey, EventKind, Session
 from profiles.partitions import CACHED, month_bounds, month_of, partitions
 from profiles.policy import signal_policy
+from profiles.restriction import restricted_shoppers
 from profiles.retention import Kept, Removed
 from profiles.state import REBUILD_BATCH, rebuild_states
-from tenants.connection import connection
+from tenants.connection import array_of, connection
 from tenants.database.roles import as_owner
 from tenants.deadlocks import in_transaction
 
@@ -34,7 +35,9 @@ PATIENCE = "5s"
 DELETE_SOME = """
     DELETE FROM profiles_event WHERE (id, occurred_at) IN (
         SELECT id, occurred_at FROM profiles_event
-        WHERE occurred_at >= %s AND occurred_at < %s AND (%s = '' OR kind = %s) LIMIT %s
+        WHERE occurred_at >= %s AND occurred_at < %s AND (%s = '' OR kind = %s)
+          AND shopper_id <> ALL(%s::bigint[])
+        LIMIT %s
     ) RETURNING shopper_id
 """
 
@@ -45,8 +48,8 @@ def remove_old_events(before: datetime, now: datetime) -> Removed:
     shoppers: set[int] = set()
     for name in partitions():
         start, end = month_bounds(*month_of(name))
-        if end <= before:
-            held, theirs = _held_in(name)
+        held, theirs = _held_in(name) if end <= before else (0, set())
+        if end <= before and theirs.isdisjoint(restricted_shoppers()):
             try:
                 _drop(name)
             except OperationalError:
@@ -56,11 +59,11 @@ def remove_old_events(before: datetime, now: datetime) -> Removed:
             rows += held
             shoppers |= theirs
         elif start < before:
-            for deleted in _delete(start, before):
+            for deleted in _delete(start, min(end, before)):
                 rows += len(deleted)
                 shoppers.update(deleted)
     by_policy = _remove_by_policy(before, now, shoppers)
-    Session.objects.filter(last_event_at__lt=before).delete()
+    Session.objects.filter(last_event_at__lt=before, shopper__restricted_at=None).delete()
     EventKey.objects.filter(received_at__lt=before).delete()
     _bring_states_up(shoppers)
     failure = f"In use, so left to the next night: {', '.join(in_use)}." if in_use else ""
@@ -84,9 +87,10 @@ def _remove_by_policy(before: datetime, now: datetime, shoppers: set[int]) -> di
 
 def _delete(start: datetime, end: datetime, kind: str = "") -> Iterator[list[int]]:
     """Delete rows from `start` to `end`, of one kind or of all; whose they were, by the batch."""
+    spared = array_of(restricted_shoppers())
     while start < end:
         with connection.cursor() as cursor:
-            cursor.execute(DELETE_SOME, [start, end, kind, kind, BATCH])
+            cursor.execute(DELETE_SOME, [start, end, kind, kind, spared, BATCH])
             deleted = [shopper for (shopper,) in cursor.fetchall()]
         if deleted:
             yield deleted

@@ -180,13 +180,17 @@ def run(request: PrivacyRequest) -> None:
         if shopper is None:
             request.failure = "There is no shopper with this id (any more)."
         else:
+            request.failure = ""
             _answer(request, shopper)
         request.finished_at = timezone.now()
         _move(request, Status.DONE, "finished_at", "failure")
 
 
 def run_waiting() -> int:
-    """Run every approved request that is not at its end; how many came there."""
+    """Run every approved request that is not at its end; how many came there.
+
+    One that fails hinders no other: it says so, and is tried again.
+    """
     done = 0
     for request in PrivacyRequest.objects.to_be_run().order_by("received_at"):
         try:
@@ -194,6 +198,13 @@ def run_waiting() -> int:
             done += 1
         except SomethingLeft:
             logger.warning("The request %s is not at its end; it is tried again", request.pk)
+        except Exception as error:  # noqa: BLE001  # whatever broke, others have waited as long
+            # Neither log nor page repeats its words, which may name the shopper.
+            why = type(error).__name__
+            logger.error("The request %s failed (%s); it is tried again", request.pk, why)  # noqa: TRY400
+            PrivacyRequest.objects.filter(pk=request.pk).update(
+                failure=f"The last try failed ({why}). It is tried again every minute."
+            )
     return done
 
 

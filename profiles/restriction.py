@@ -23,6 +23,12 @@ def lift_restriction(shopper: Shopper) -> None:
     shopper.refresh_from_db(fields=["restricted_at"])
 
 
+def restricted_shoppers() -> list[int]:
+    """Who is under a restriction now: of them nothing is removed for being old, for they may need
+    it against the shop (Article 18(1)(b) and (c)). One query."""
+    return list(Shopper.objects.exclude(restricted_at=None).values_list("pk", flat=True))
+
+
 def carry_over(old: int, into: int) -> None:
     """Restrict `into` where `old`, who is being merged into it, is: a history does not become
     usable by becoming known. Runs in the caller's transaction, which has both locked."""

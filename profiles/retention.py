@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import OperationalError, transaction
+from django.db import DatabaseError, transaction
 
 from profiles.retention_models import RetentionRule, RetentionRun
 from tenants.audit import Verb, record
@@ -77,7 +77,7 @@ def _remove(kept: Kept, days: int, now: datetime) -> RetentionRun:
     before = now - timedelta(days=days)
     try:
         removed = kept.remove(before, now)
-    except OperationalError as error:
+    except (DatabaseError, OSError) as error:  # of the tables, or of a file
         logger.exception("Could not remove old %s", kept.kind)
         removed = Removed(failure=str(error).partition("\n")[0])
     with transaction.atomic():

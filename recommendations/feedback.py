@@ -88,10 +88,12 @@ def get_decision(decision_id: UUID) -> Decision:
 
 
 def delete_old(before: datetime) -> int:
-    """Delete the decisions before a moment, with their impressions; how many that were."""
+    """Delete the decisions before a moment, with their impressions; how many that were. Those of
+    shoppers under a restriction stay."""
     deleted = 0
-    old = Decision.objects.older_than(before).order_by("served_at").values_list("pk", flat=True)
-    while batch := list(old[:DELETED_AT_ONCE]):
+    old = Decision.objects.older_than(before).exclude(shopper__restricted_at__isnull=False)
+    old = old.order_by("served_at")
+    while batch := list(old.values_list("pk", flat=True)[:DELETED_AT_ONCE]):
         Decision.objects.filter(pk__in=batch).delete()
         deleted += len(batch)
     return deleted

@@ -11,11 +11,16 @@ R = TypeVar("R")
 
 
 class Counts(NamedTuple):
-    """What a merge did, in rows of the feed; `archived` are those that a full feed left out."""
+    """What a merge did, in rows of the feed; `archived` are those that a full feed left out.
+
+    `names_erased`: the feed had rows of shoppers who were erased. They are in no table; the file
+    is not kept either.
+    """
 
     created: int
     updated: int
     archived: int
+    names_erased: bool = False
 
 
 class Intake(Protocol[R]):

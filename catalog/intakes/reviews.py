@@ -54,16 +54,19 @@ REMOVE_MISSING = """
 class ReviewIntake:
     tables: Mapping[str, str] = {
         "feed_rows": ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items()),
-        "feed_staged_at": "tombstone bigint",
+        "feed_staged_at": "tombstone bigint, erased integer",
     }
     read = staticmethod(read_reviews)
 
     def stage(self, rows: list[FeedReview]) -> list[FeedError]:
         known = item_ids({review.item for review in rows})
         # Asked before the copy, which has the connection to itself.
-        with connection.cursor() as cursor:
-            cursor.execute("INSERT INTO feed_staged_at VALUES (%s)", [latest()])
+        asked_at = latest()
         wanted = without_erased(rows)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO feed_staged_at VALUES (%s, %s)", [asked_at, len(rows) - len(wanted)]
+            )
         with (
             connection.cursor() as cursor,
             cursor.copy(f"COPY feed_rows ({NAMES}) FROM STDIN") as copy,
@@ -74,24 +77,27 @@ class ReviewIntake:
                     copy.write_row(tuple(values.get(n) or getattr(review, n) for n in COLUMNS))
         return [unknown_item(review) for review in rows if review.item not in known]
 
-    def _leave_out_erased(self, cursor: Any) -> None:
+    def _leave_out_erased(self, cursor: Any) -> bool:
         """Ask once more, for somebody may have been erased since the rows were staged; from here
-        on nobody is until they are merged."""
+        on nobody is until they are merged. Whether any row was of somebody who was erased."""
         hold_still()
+        cursor.execute("SELECT coalesce(sum(erased), 0) FROM feed_staged_at")
+        left_out = cursor.fetchone()[0] > 0
         cursor.execute("SELECT count(*) FROM feed_staged_at WHERE tombstone < %s", [latest()])
         if not cursor.fetchone()[0]:
-            return
+            return bool(left_out)
         after = ""
         while True:
             cursor.execute(STAGED, [after])
             if not (rows := cursor.fetchall()):
-                return
+                return bool(left_out)
             gone = erased_of(rows)
+            left_out |= bool(gone)
             cursor.execute("DELETE FROM feed_rows WHERE external_id = ANY(%s)", [sorted(gone)])
             after = rows[-1][0]
 
     def merge(self, cursor: Any, *, full: bool) -> Counts:
-        self._leave_out_erased(cursor)
+        names_erased = self._leave_out_erased(cursor)
         cursor.execute("ANALYZE feed_rows")
         cursor.execute(RATED_BEFORE)
         touched = {item for (item,) in cursor.fetchall()}
@@ -105,7 +111,7 @@ class ReviewIntake:
             touched |= {item for (item,) in removed}
         refresh_ratings(touched)
         created = sum(is_new for _, is_new in merged)
-        return Counts(created, len(merged) - created, len(removed))
+        return Counts(created, len(merged) - created, len(removed), names_erased)
 
 
 def unknown_item(review: FeedReview) -> FeedError:

@@ -45,8 +45,10 @@ def write_searches() -> int:
 
 
 def delete_old(before: datetime) -> int:
-    """Delete the searches before a moment; how many that were."""
-    deleted, _ = Search.objects.older_than(before).delete()
+    """Delete the searches before a moment; how many that were. Those of shoppers under a
+    restriction stay."""
+    old = Search.objects.older_than(before).exclude(shopper__restricted_at__isnull=False)
+    deleted, _ = old.delete()
     return int(deleted)
 
 

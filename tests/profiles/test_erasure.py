@@ -13,19 +13,21 @@ from pytest_django import Settings
 from catalog.feeds.options import FeedDefaults
 from catalog.models import FeedContent, FeedImport, Item, Review
 from catalog.review_batches import write_reviews
-from profiles import erasure
-from profiles.certificates import canonical
+from catalog.tasks import run_feed_import
+from profiles import erasure, held
+from profiles.certificates import canonical, sign
 from profiles.identity import ShopperRef, ensure_shoppers, find_shopper
 from profiles.ingest import OutcomeStatus, record_events
 from profiles.models import Event, EventKey, EventKind, Identity, PrivacyRequest, Shopper
 from profiles.replay import replay_erasures
 from profiles.requests import request_erasure, run, run_waiting
-from profiles.stores import When, all_stores, person_of
+from profiles.stores import Person, When, all_stores, person_of
 from recommendations.models import Decision, Impression
 from recommendations.search_models import Search
+from tenants.connection import connection
 from tenants.keys import mint_key
 from tenants.models import KeptAnswer, Tenant, Tombstone
-from tenants.tombstones import digest_of
+from tenants.tombstones import digest_of, put_up
 from tests.conftest import ApiClient
 from tests.make import make_event, make_item, make_shopper
 from tests.staff import contribution, served
@@ -241,3 +243,114 @@ def test_nothing_cached_names_a_shopper(api: ApiClient, shopper: Shopper) -> Non
         said = valkey.get(key) if kind == b"string" else b"".join(valkey.lrange(key, 0, -1))
         buffered = key.endswith((b":decisions", b":searches"))
         assert buffered or TOKEN.encode() not in said, key
+
+
+def test_a_request_that_fails_keeps_no_other_from_being_answered(
+    shopper: Shopper, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = request_erasure(TOKEN, named_by="known", by="tests")
+    make_shopper("bob")
+    second = request_erasure("bob", named_by="known", by="tests")
+
+    def fails(person: Person) -> Any:
+        if TOKEN in person.known:
+            raise OSError(f"no such file: {TOKEN}.csv")
+        return iter(())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(held, "_uploads_of", fails)
+        assert run_waiting() == 1
+    for request in (first, second):
+        request.refresh_from_db()
+    assert (first.status, second.status) == ("approved", "done")
+    assert first.failure == "The last try failed (OSError). It is tried again every minute."
+    assert TOKEN not in caplog.text
+    assert run_waiting() == 1
+    first.refresh_from_db()
+    assert (first.status, first.failure) == ("done", "")
+
+
+def test_a_signature_alone_makes_no_certificate(
+    tenant: Tenant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = {"store": "events", "found": 1, "remaining": 0}
+    whole: dict[str, Any] = {"request": "r", "tenant": "t", "finished_at": "now", "stores": [store]}
+    file = tmp_path / "certificate.json"
+    file.write_text(json.dumps(sign(whole)))
+    call_command("verify_certificate", file)
+    assert "VALID: erasure r" in capsys.readouterr().out
+    for wrong in (
+        *({name: said for name, said in whole.items() if name != left_out} for left_out in whole),
+        {**whole, "stores": ["events"]},
+        {**whole, "stores": [{**store, "remaining": "none"}]},
+        {**whole, "stores": {"found": 1}},
+    ):
+        file.write_text(json.dumps(sign(wrong)))
+        with pytest.raises(CommandError, match="NOT VALID: It is signed, and yet"):
+            call_command("verify_certificate", file)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("zoë", json.dumps([{"item": "A", "rating": 4, "shopper": "zoë"}]).encode()),
+        ("zoë", json.dumps([{"shopper": "zoë"}]).replace("00eb", "00EB").encode()),
+        ("zoe-7", "\ufeffitem,rating,shopper\nA,4,zoe-7\n".encode("utf-16-le")),
+        ("zoe-7", "\ufeffitem,rating,shopper\nA,4,zoe-7\n".encode("utf-16-be")),
+        ("zoë", "item,rating,shopper\nA,4,zoë\n".encode("cp1252")),
+        ("zoë", "item,rating,shopper\nA,4,zoë\n".encode()),
+        ("Žoe", "item,rating,shopper\nA,4,Žoe\n".encode("iso8859-2")),
+        ("zoe & co", b"<review><shopper>zoe &amp; co</shopper></review>"),
+        ('zoe "z"', b'item,rating,shopper\nA,4,"zoe ""z"""\n'),
+    ],
+)
+def test_an_uploaded_file_goes_however_it_writes_the_shopper(
+    tenant: Tenant, name: str, content: bytes
+) -> None:
+    make_shopper(name)
+    upload = FeedImport.objects.create(
+        content=FeedContent.REVIEWS, format="csv", file_name="f", status="done",
+        options={"encoding": "iso8859-2"} if name == "Žoe" else {},
+    )  # fmt: skip
+    upload.file.save("f", ContentFile(content))
+    other = FeedImport.objects.create(
+        content=FeedContent.REVIEWS, format="csv", file_name="g", status="done"
+    )
+    other.file.save("g", ContentFile(b"item,rating,shopper\nA,4,zoe-77\n"))
+    request = request_erasure(name, named_by="known", by="tests")
+    run(request)
+    request.refresh_from_db()
+    assert request.certificate is not None
+    found = {step["store"]: step["found"] for step in request.certificate["certificate"]["stores"]}
+    assert found["uploaded files"] == 1
+    assert [bool(each.file) for each in FeedImport.objects.order_by("pk")] == [False, True]
+
+
+def test_an_old_file_that_is_uploaded_after_the_erasure_is_not_kept(shopper: Shopper) -> None:
+    erased()
+    make_item("B")
+    rows = f"item,external_id,rating,text,shopper\nA,r-8,4,By {TOKEN},{TOKEN}\nB,r-9,3,Fine,bob\n"
+    kept: list[bool] = []
+    for text in (rows, rows.replace(TOKEN, "ann")):
+        upload = FeedImport.objects.create(
+            content=FeedContent.REVIEWS, format="csv", file_name="old.csv"
+        )
+        upload.file.save("old.csv", ContentFile(text.encode()))
+        run_feed_import(connection.schema_name, upload.pk)
+        upload.refresh_from_db()
+        assert (upload.status, upload.rows) == ("done", 2)
+        kept.append(bool(upload.file))
+    assert kept == [False, True]
+    assert not Review.objects.filter(shopper=TOKEN).exists()
+
+
+def test_a_replay_goes_on_where_something_is_left_of_one(shopper: Shopper) -> None:
+    make_shopper("bob")
+    put_up([("known", TOKEN), ("known", "bob")], timezone.now())
+    FeedImport.objects.update(status="running")
+    done = replay_erasures()
+    assert (done.shoppers, done.unfinished) == (2, 1)
+    assert not Identity.objects.exists()
+    FeedImport.objects.update(status="done")
+    assert run_waiting() == 1
+    assert not FeedImport.objects.exclude(file="").exists()

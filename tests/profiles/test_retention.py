@@ -16,6 +16,7 @@ from profiles.models import Event, EventKey, EventKind, Session, Shopper, Shoppe
 from profiles.old_events import remove_old_events
 from profiles.partitions import partitions
 from profiles.policy import set_signal_policy
+from profiles.restriction import lift_restriction, restrict
 from profiles.retention import all_kept, apply_retention, kept_days
 from profiles.retention_models import RetentionRule, RetentionRun
 from profiles.signals import SignalKind
@@ -214,3 +215,57 @@ def test_an_officer_sees_what_is_in_force_changes_it_and_reads_what_was_removed(
     assert "searches" in page
     assert "1 rows" in text_of(officer.get(page_of(RetentionRule, "changelist")))
     assert officer.post(page_of(RetentionRun.objects.all()[0]), {"rows": "0"}).status_code == 403
+
+
+def test_what_is_held_of_a_shopper_under_a_restriction_stays_until_it_is_lifted(
+    shop: tuple[Shopper, Item],
+) -> None:
+    ann, item = shop
+    bob = make_shopper("bob")
+    old = datetime(2024, 11, 30, tzinfo=UTC)
+    for shopper in (ann, bob):
+        make_event(shopper, item, EventKind.PURCHASE, at=old, session="visit")
+        make_event(shopper, item, at=NOW - timedelta(days=40))
+        Decision.objects.create(placement="home", shopper=shopper, served_at=old, latency_ms=1)
+        Search.objects.create(
+            shopper=shopper, searched_at=old, text="x", results=0, sort="relevance", latency_ms=1
+        )
+    Search.objects.create(searched_at=old, text="x", results=0, sort="relevance", latency_ms=1)
+    RetentionRule.objects.create(kind="events", days=398)
+    set_signal_policy("view", retention_days=30)
+    restrict(ann, source="tests")
+
+    removed = {run.kind: (run.rows, run.partitions) for run in apply_retention(NOW)}
+
+    assert removed["events"] == (2, [])
+    assert (removed["decisions"][0], removed["searches"][0]) == (1, 2)
+    for rows in (Event.stored, Session.objects, Decision.objects, Search.objects):
+        assert set(rows.values_list("shopper", flat=True)) == {ann.pk}
+    assert Event.stored.count() == 2
+
+    lift_restriction(ann)
+    removed = {run.kind: (run.rows, run.partitions) for run in apply_retention(NOW)}
+    assert removed["events"] == (2, ["profiles_event_2024_11"])
+    assert (removed["decisions"][0], removed["searches"][0]) == (1, 1)
+    assert not Event.stored.exists()
+
+
+def test_a_file_that_cannot_be_deleted_hinders_no_other_kind(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = FeedImport.objects.create(
+        content=FeedContent.REVIEWS, format="csv", file_name="f.csv", status="done"
+    )
+    upload.file.save("f.csv", ContentFile(b"x"))
+    FeedImport.objects.update(finished_at=NOW - timedelta(days=91))
+
+    def refuses(_: object, name: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("django.core.files.storage.FileSystemStorage.delete", refuses)
+    Search.objects.create(
+        searched_at=NOW - timedelta(days=91), text="x", results=0, sort="relevance", latency_ms=1
+    )
+    runs = {run.kind: run for run in apply_retention(NOW)}
+    assert "Permission denied" in runs["uploads"].failure
+    assert runs["searches"].rows == 1

@@ -28,6 +28,11 @@ class Command(BaseCommand):
         for tenant in tenants:
             with schema_context(tenant.schema_name):
                 done = replay_erasures()
+            if done.unfinished:
+                self.stderr.write(
+                    f"{tenant.schema_name}: of {done.unfinished} shoppers something is left, as the"
+                    " page of each request says. The worker goes on with them."
+                )
             self.stdout.write(
                 f"{tenant.schema_name}: {done.shoppers} shoppers and {done.reviews} reviews erased"
                 f" again, {done.tombstones} tombstones put up again"
