@@ -51,11 +51,14 @@ def main() -> None:
     parser.add_argument("--no-retrain", action="store_true", help="Leave the slow part out.")
     options = parser.parse_args()
     environment.start()
+    from catalog.vectors import write_vectors
+
     sizes = sorted(options.items)
     plain = PLAIN_SIZE if PLAIN_SIZE in sizes else sizes[-1]
     keys, statements = {}, {}
     for size in sizes:
         make(size)
+        write_vectors()  # as the worker does
         keys[size] = minted_key()
         add_rules(size)
         statements[size] = most_statements(size, keys[size])

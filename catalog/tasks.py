@@ -9,6 +9,7 @@ from catalog.quality.refresh import check_catalog, check_changed
 from catalog.quality.vocabulary import check_vocabulary
 from catalog.search.indexing import update_index
 from catalog.search.storage import IndexBusy
+from catalog.vectors import write_vectors
 from tenants.tasks import current_schema, tenant_task
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,18 @@ def embed_changed_items() -> None:
             return
     if embedded:
         logger.info("Embedded %d items", embedded)
+
+
+@tenant_task
+def write_vector_file() -> None:
+    """Every minute: the vectors of items in a file for web processes, where any changed and it is
+    worth it. Safe to run twice, or beside itself: only one of them writes."""
+    try:
+        write_vectors()
+    except IndexBusy:
+        logger.info("The file of vectors is being written already")
+    except EmbedderUnavailable:
+        logger.exception("Vectors are read from the tables: the model does not answer")
 
 
 @tenant_task

@@ -68,6 +68,10 @@ app.conf.beat_schedule = {
         **every_tenant("catalog.tasks.embed_changed_items"),
         "schedule": 30.0,
     },
+    "write-vector-file": {
+        **every_tenant("catalog.tasks.write_vector_file"),
+        "schedule": 60.0,
+    },
     "check-changed-items": {
         **every_tenant("catalog.tasks.check_changed_items"),
         "schedule": crontab(minute="*/5"),

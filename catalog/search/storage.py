@@ -131,7 +131,7 @@ def _open(place: Path) -> OpenIndex:
     schema_name = place.name
     with reading_errors():
         generation = place / _current(place)
-        stamps = _stamp(place / "current"), _stamp(generation / "meta.json")
+        stamps = stamp_of(place / "current"), stamp_of(generation / "meta.json")
         with _lock:
             held = _held.get(schema_name)
             if held is not None and held.stamps == stamps:
@@ -187,12 +187,12 @@ class Writing:
         self.writer.commit()
         self.note(state)
         if self.fresh:
-            _write(self.place / "current", self.path.name)
+            replace_file(self.place / "current", self.path.name)
             self.fresh = False
 
     def note(self, state: State) -> None:
         """Note up to when the index is complete, where nothing had to be written."""
-        _write(self.path / "state.json", _as_json(state))
+        replace_file(self.path / "state.json", _as_json(state))
         self.state = state
 
 
@@ -201,9 +201,7 @@ def writing(tenant: int, *, anew: bool = False) -> Iterator[Writing]:
     """The current tenant's index to write to: the one that serves, or a new one if there is none,
     it is broken, or `anew`. Raises IndexBusy. What is not committed is forgotten."""
     place = folder(connection.schema_name)
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / "lock").open("w") as lock:
-        _take(lock)
+    with writing_turn(place, "lock"):
         held = None if anew else _serving(place, tenant)
         fresh = held is None
         path, state = held or (place / secrets.token_hex(8), None)
@@ -220,6 +218,18 @@ def writing(tenant: int, *, anew: bool = False) -> Iterator[Writing]:
             if fresh and _current_or_none(place) != path.name:
                 shutil.rmtree(path, ignore_errors=True)
             _sweep(place)
+
+
+@contextmanager
+def writing_turn(place: Path, name: str) -> Iterator[None]:
+    """One process at a time writes in this folder, by a lock of this name, which a crash releases.
+
+    Raises IndexBusy.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / name).open("w") as lock:
+        _take(lock)
+        yield
 
 
 def ask_for_rebuild() -> None:
@@ -298,8 +308,8 @@ def _current_or_none(place: Path) -> str | None:
         return None
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
-    """Changes whenever the file is replaced."""
+def stamp_of(path: Path) -> tuple[int, int, int]:
+    """Changes whenever the file is replaced. Raises OSError where there is none."""
     found = path.stat()
     return found.st_ino, found.st_mtime_ns, found.st_size
 
@@ -318,8 +328,8 @@ def _as_json(state: State) -> str:
     )
 
 
-def _write(path: Path, text: str) -> None:
-    """Replace a file as a whole, and see it on the disk."""
+def replace_file(path: Path, text: str) -> None:
+    """Replace a file of text as a whole, and see it on the disk."""
     aside = path.with_name(f"{path.name}.new")
     with aside.open("w", encoding="utf-8") as stream:
         stream.write(text)

@@ -10,12 +10,11 @@ from django.db.backends.utils import CursorWrapper
 from psycopg import ClientCursor
 from psycopg.pq import Format
 
+from catalog.vectors import VECTOR_HEADER
 from recommendations.packed import INTEGER, REAL, unpacked
 
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
-
-VECTOR_HEADER = 4  # dimensions and a spare: two 2-byte words
 
 
 @contextmanager

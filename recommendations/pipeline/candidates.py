@@ -6,9 +6,11 @@ what is not eligible, and reads offers as they are now.
 
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
+from enum import StrEnum, auto
 from functools import cache
 from typing import Any, NamedTuple
 
+from catalog.vectors import CHANGED_AT, VectorFile, find_vectors, open_vectors
 from recommendations.pipeline.arrays import Vector, binary_cursor
 from recommendations.segments import SEPARATOR
 from recommendations.values import EMPTY_LEDGER, Ledger, OfferView, Reason, ServedItem
@@ -122,13 +124,13 @@ COLUMNS = """
            coalesce(f.popularity, 0), coalesce(f.trend, 0), coalesce(f.trend_now, 0), o.cost,
            extract(epoch from i.created_at)::float8,
            {asked}, {quality},
-           halfvec_send(e.vector)
+           {vector}
 """
 JOINED = """
     JOIN catalog_item i ON i.id = pool.item_id
     LEFT JOIN catalog_offer o ON o.item_id = i.id
     LEFT JOIN recommendations_itemfacts f ON f.item_id = i.id
-    LEFT JOIN catalog_itemembedding e ON %(with_vectors)s AND e.item_id = i.id
+    {embedded}
     WHERE %(anything)s
        OR (i.available AND i.archived_at IS NULL AND (o.stock IS NULL OR o.stock > 0))
 """
@@ -149,14 +151,35 @@ GATHER_WITH_NEAR = """
 """
 
 
+class Vectors(StrEnum):
+    """Where the vectors of a pool come from."""
+
+    NOWHERE = auto()
+    TABLE = auto()
+    FILE = auto()
+
+
+VECTOR_COLUMNS = {
+    Vectors.NOWHERE: "NULL::bytea",
+    Vectors.TABLE: "halfvec_send(e.vector)",
+    Vectors.FILE: CHANGED_AT,  # then the file says the rest
+}
+
+
 @cache
-def statement(*, near: bool, attributes: bool, quality: bool) -> str:
+def statement(*, near: bool, attributes: bool, quality: bool, vectors: Vectors) -> str:
     """The statement for a case: planning what is not needed costs as much as running the rest."""
     columns = COLUMNS.format(
         asked=ASKED if attributes else "NULL::bytea",
         quality=QUALITY if quality else "NULL::float8",
+        vector=VECTOR_COLUMNS[vectors],
     )
-    return (GATHER_WITH_NEAR if near else GATHER).format(columns=columns, joined=JOINED)
+    joined = JOINED.format(
+        embedded="LEFT JOIN catalog_itemembedding e ON e.item_id = i.id"
+        if vectors == Vectors.TABLE
+        else ""
+    )
+    return (GATHER_WITH_NEAR if near else GATHER).format(columns=columns, joined=joined)
 
 
 def gather(
@@ -172,13 +195,16 @@ def gather(
     """The pool of a request: `ids`, and the `near` items nearest to `query`, as far as they may be
     shown.
 
-    One statement. Eligible is an item that is listed, in stock where stock is counted, and not
-    in `excluded`. Vectors come along when there is a `query` to compare them with, and the
-    `attributes` and the quality that rules ask for.
+    Eligible is an item that is listed, in stock where stock is counted, and not in `excluded`.
+    Vectors come along when there is a `query` to compare them with, and the `attributes` and the
+    quality that rules ask for. One statement; another for vectors that the file of them lacks.
     """
+    opened = None if query is None else open_vectors()
+    vectors = (
+        Vectors.NOWHERE if query is None else Vectors.TABLE if opened is None else Vectors.FILE
+    )
     parameters: dict[str, Any] = {
         "ids": "{" + ",".join(map(str, ids)) + "}",
-        "with_vectors": query is not None,
         "separator": SEPARATOR,
         "anything": ignore_eligibility,
         "attributes": list(attributes),
@@ -189,7 +215,16 @@ def gather(
         parameters["query"] = "[" + ",".join(map("{:.5g}".format, query.tolist())) + "]"
     with binary_cursor() as cursor:
         cursor.execute(
-            statement(near=searches, attributes=bool(attributes), quality=quality), parameters
+            statement(near=searches, attributes=bool(attributes), quality=quality, vectors=vectors),
+            parameters,
         )
-        rows = map(PoolItem._make, cursor.fetchall())
-        return [item for item in rows if item.item_id not in excluded]
+        rows = [row for row in cursor.fetchall() if row[0] not in excluded]
+    if opened is not None:
+        rows = _with_vectors(opened, rows)
+    return list(map(PoolItem._make, rows))
+
+
+def _with_vectors(opened: VectorFile, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows that end in when an item was changed, with its vector instead."""
+    vectors = find_vectors(opened, [row[0] for row in rows], [row[-1] for row in rows])
+    return [(*row[:-1], vector) for row, vector in zip(rows, vectors, strict=True)]

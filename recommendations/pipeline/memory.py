@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
+from catalog.vectors import CHANGED_AT, find_vectors, open_vectors
 from profiles.signals import Signal, SignalKind
 from recommendations.hints import Hint
 from recommendations.pipeline.arrays import (
@@ -52,25 +54,38 @@ class Memory:
 NOTHING: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 EMPTY = Memory((), NOTHING, NOTHING, np.zeros(0), {}, {}, np.zeros((0, 0)), {})
 
-_RECALL = """
+RECALL = """
     SELECT i.id, i.external_id, i.title, {ids}, {weights},
-           n.repeat, halfvec_send(e.vector), i.group_id,
+           n.repeat, {vector}, i.group_id,
            CASE WHEN %(with_path)s THEN array_to_string(i.category_path, %(separator)s) END
     FROM unnest(%(items)s::bigint[], %(content)s::boolean[]) AS h (item_id, with_content)
     JOIN catalog_item i ON i.id = h.item_id
     LEFT JOIN recommendations_itemneighbors n
         ON n.item_id = h.item_id AND n.ranker_id = %(ranker)s
     {joined}
-    LEFT JOIN catalog_itemembedding e ON h.with_content AND e.item_id = h.item_id
 """
-RECALL = _RECALL.format(ids="n.neighbor_ids", weights="n.weights", joined="")
+NEIGHBORS = {"ids": "n.neighbor_ids", "weights": "n.weights"}
 # An item that was never bought together with another speaks through its neighbors here, too.
-RECALL_COMPLEMENTS = _RECALL.format(
-    ids="coalesce(c.neighbor_ids, n.neighbor_ids)",
-    weights="coalesce(c.weights, n.weights)",
-    joined="""LEFT JOIN recommendations_itemcomplements c
-        ON c.item_id = h.item_id AND c.ranker_id = %(ranker)s""",
-)
+COMPLEMENTS = {
+    "ids": "coalesce(c.neighbor_ids, n.neighbor_ids)",
+    "weights": "coalesce(c.weights, n.weights)",
+}
+WITH_COMPLEMENTS = """LEFT JOIN recommendations_itemcomplements c
+        ON c.item_id = h.item_id AND c.ranker_id = %(ranker)s"""
+WITH_VECTORS = """
+    LEFT JOIN catalog_itemembedding e ON h.with_content AND e.item_id = h.item_id"""
+
+
+@cache
+def statement(*, complements: bool, from_file: bool) -> str:
+    """The statement for a case. Where vectors are in a file, it says when an item was changed."""
+    return RECALL.format(
+        **(COMPLEMENTS if complements else NEIGHBORS),
+        vector=f"CASE WHEN h.with_content THEN {CHANGED_AT} END"
+        if from_file
+        else "halfvec_send(e.vector)",
+        joined=(WITH_COMPLEMENTS if complements else "") + ("" if from_file else WITH_VECTORS),
+    )
 
 
 def content_counts(signal: Signal, now: float) -> bool:
@@ -90,7 +105,7 @@ def recall(
     complements: bool = False,
 ) -> Memory:
     """Names, neighbors, vectors and (asked for) categories of the signals' items. One query,
-    whatever their number.
+    whatever their number; another for vectors that the file of them lacks.
 
     With `complements` the neighbors are what is bought together with an item, instead of what the
     same shoppers choose.
@@ -103,9 +118,10 @@ def recall(
         wanted[signal.item] = wanted.get(signal.item, False) or counts
     if not wanted:
         return EMPTY
+    opened = open_vectors() if content else None
     with binary_cursor() as cursor:
         cursor.execute(
-            RECALL_COMPLEMENTS if complements else RECALL,
+            statement(complements=complements, from_file=opened is not None),
             {
                 "items": list(wanted),
                 "content": list(wanted.values()),
@@ -116,7 +132,11 @@ def recall(
         )
         rows = cursor.fetchall()
     learned = [row for row in rows if row[3] is not None]
-    embedded = [row for row in rows if row[6] is not None]
+    heard = [(row[0], row[6]) for row in rows if row[6] is not None]
+    if opened is not None:
+        items, changed = [item for item, _ in heard], [at for _, at in heard]
+        found = zip(items, find_vectors(opened, items, changed), strict=True)
+        heard = [(item, vector) for item, vector in found if vector is not None]
     ids = [row[3] for row in learned]
     return Memory(
         learned=tuple(row[0] for row in learned),
@@ -124,8 +144,8 @@ def recall(
         items=integers(ids),
         weights=reals([row[4] for row in learned]),
         repeat={row[0]: row[5] for row in learned if row[5] is not None},
-        embedded={row[0]: position for position, row in enumerate(embedded)},
-        vectors=half_vectors([row[6] for row in embedded]) if embedded else EMPTY.vectors,
+        embedded={item: position for position, (item, _) in enumerate(heard)},
+        vectors=half_vectors([vector for _, vector in heard]) if heard else EMPTY.vectors,
         named={row[0]: (row[1], row[2]) for row in rows},
         groups={row[0]: row[7] for row in rows if row[7]},
         paths={row[0]: row[8] for row in rows} if categories else {},

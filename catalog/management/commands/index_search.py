@@ -1,4 +1,5 @@
-"""Write the search index of this machine: `manage.py index_search [--tenant shop] [--follow]`."""
+"""Write the search index and the file of vectors of this machine:
+`manage.py index_search [--tenant shop] [--follow]`."""
 
 import time
 from argparse import ArgumentParser
@@ -10,6 +11,7 @@ from django_tenants.utils import get_public_schema_name, schema_context
 
 from catalog.search.indexing import update_index
 from catalog.search.storage import IndexBusy
+from catalog.vectors import write_vectors
 from tenants.models import Tenant
 
 PAUSE_SECONDS = 10
@@ -17,8 +19,8 @@ PAUSE_SECONDS = 10
 
 class Command(BaseCommand):
     help = (
-        "Write what changed into the search indexes, of every tenant or of one. A machine that"
-        " shares no folder with the workers runs it with --follow."
+        "Write what changed into the search indexes and the files of vectors, of every tenant or of"
+        " one. A machine that shares no folder with the workers runs it with --follow."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -48,6 +50,7 @@ class Command(BaseCommand):
         try:
             with schema_context(schema):
                 done = update_index(anew=anew)
+                write_vectors(anew=anew)
         except IndexBusy:
             self.stdout.write(f"{schema}: another process writes its index.")
         except DatabaseError as error:
