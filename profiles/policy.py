@@ -1,6 +1,6 @@
 """What each kind of signal may do for this tenant; what is sensitive; who changed that, and how."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -109,6 +109,40 @@ def _items_of(categories: list[str]) -> frozenset[int]:
             "SELECT id FROM catalog_item WHERE category_path && %s::varchar[]", [categories]
         )
         return frozenset(item for (item,) in cursor.fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class TermsThen:
+    """What a kind of signal might do at a moment. Without `proposal` by its default."""
+
+    kind: str
+    may_rank: bool
+    may_cite: bool
+    proposal: PolicyProposal | None = None
+
+    @property
+    def words(self) -> str:
+        return self.kind.replace("_", " ").capitalize()
+
+
+def policy_then(kinds: Collection[str], at: datetime) -> list[TermsThen]:
+    """The terms that were in force for these kinds at a moment, by kind. One query.
+
+    What was sensitive then is in the audit trail alone.
+    """
+    approved = PolicyProposal.objects.filter(
+        signal_kind__in=kinds, status=Status.APPROVED, decided_at__lte=at
+    )
+    in_force = {
+        proposal.signal_kind: proposal
+        for proposal in approved.order_by("signal_kind", "-version").distinct("signal_kind")
+    }
+    return [
+        TermsThen(kind, proposal.may_rank, proposal.may_rank and proposal.may_cite, proposal)
+        if (proposal := in_force.get(kind))
+        else TermsThen(kind, may_rank=True, may_cite=kind not in UNCITED)
+        for kind in sorted(kinds)
+    ]
 
 
 def propose(kind: str, terms: Mapping[str, Any], *, why: str, by: str = "") -> PolicyProposal:

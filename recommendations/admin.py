@@ -17,8 +17,9 @@ from unfold.contrib.filters.admin import (
 import recommendations.search_admin  # noqa: F401  # registers itself
 from catalog.models import Item
 from profiles.finding import find_item_ids
+from profiles.policy import policy_then
 from recommendations.decision_search import find_decisions
-from recommendations.ledger_view import GENERATORS, draw_slate
+from recommendations.ledger_view import GENERATORS, draw_slate, kinds_in
 from recommendations.list_filters import FallbackFilter, PlacementCodeFilter, RankerFilter
 from recommendations.models import (
     Decision,
@@ -325,6 +326,7 @@ class DecisionAdmin(ReadOnlyAdmin[Decision], LongListAdmin[Decision]):
         }
         largest = max((abs(score) for _, score in others), default=1.0) or 1.0
         context["slate"] = draw_slate(decision.slate)
+        context["policy_then"] = policy_then(kinds_in(decision.slate), decision.served_at)
         context["generators"] = [
             {"code": code, "name": code.replace("_", " "), "words": words}
             for code, words in GENERATORS.items()

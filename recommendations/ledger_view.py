@@ -50,6 +50,11 @@ DEEDS: Mapping[str, str] = {
 WITHOUT_AN_ITEM = frozenset({"popular", "trending", "query"})
 
 
+def kinds_in(slate: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The kinds of signal that count in the ledgers of a stored slate."""
+    return {line["signal"]["kind"] for item in slate for line in item.get("contributions", ())}
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """One contribution's part of an item's bar, in percent of the bar's width."""

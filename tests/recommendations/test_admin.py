@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from profiles.identity import ShopperRef
+from profiles.policy import propose, set_signal_policy
 from recommendations.context import build_request
 from recommendations.feedback import record_served, write_decisions
 from recommendations.models import (
@@ -97,6 +98,25 @@ def test_a_decision_says_what_else_was_considered_and_what_was_out(tenant: Tenan
     page = text_of(staff.get(page_of(empty)))
     assert "Nothing was eligible" in page
     assert "an item that is gone" in page
+
+
+def test_a_decision_says_under_which_policy_it_was_made(tenant: Tenant) -> None:
+    set_signal_policy("purchase", may_cite=False)
+    ledger = [contribution(0.1, kind) for kind in ("purchase", "view", "circumstance")]
+    decision = make_decision(slate=[served("A", *ledger)], candidates=[])
+    set_signal_policy("purchase", may_rank=False)
+    propose("view", {"may_rank": False}, why="Not approved", by="merchandiser")
+    page = sign_in(tenant).get(page_of(decision))
+    told = [
+        (each.words, each.may_rank, each.may_cite, each.proposal and each.proposal.version)
+        for each in page.context["policy_then"]
+    ]
+    assert told == [
+        ("Circumstance", True, False, None),
+        ("Purchase", True, False, 1),
+        ("View", True, True, None),
+    ]
+    assert "Under which signal policy" in text_of(page)
 
 
 def test_a_page_of_a_decision_takes_as_many_statements_for_a_long_slate_as_for_a_short_one(
