@@ -177,7 +177,8 @@ def test_merchandisers_and_analysts_meet_no_shopper_on_any_page(planted: Pair, r
             status, text = browse(client, "GET", address, ours, path=path)
             if status == 200 and not query:
                 seen += 1
-            text = re.sub(rf"(q=|q%3D|value=\"){ours.shopper}", "", text)  # what was asked
+            if query:
+                text = re.sub(rf"(q=|q%3D|value=\"){ours.shopper}", "", text)  # what was asked
             for secret in (
                 ours.shopper, said, f"{ours.marker} trait",
                 f"{ours.marker}-device", f"{ours.marker}-session",
