@@ -51,8 +51,9 @@ whatever the size of a catalog and however often it changes, it takes a hundredt
 MOST_OPEN: Final = 200
 """Files that one process keeps mapped; the one that was opened first is let go."""
 
-CHANGED_AT: Final = "extract(epoch from i.updated_at)::float8"
-"""When an item was changed, in seconds since 1970, UTC: as the rows have it, to the microsecond."""
+CHANGED_AT: Final = "date_part('epoch', i.updated_at)"
+"""When an item was changed, in seconds since 1970, UTC: as the rows have it, to the microsecond.
+`extract` would go by way of a numeric."""
 
 # A vector is as new as its item was when it was read (`embed_items`).
 CURRENT: Final = """

@@ -122,7 +122,7 @@ COLUMNS = """
            coalesce(i.images[1], ''), i.address,
            o.price, o.sale_price, o.currency, o.stock,
            coalesce(f.popularity, 0), coalesce(f.trend, 0), coalesce(f.trend_now, 0), o.cost,
-           extract(epoch from i.created_at)::float8,
+           date_part('epoch', i.created_at),
            {asked}, {quality},
            {vector}
 """

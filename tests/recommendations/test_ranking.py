@@ -18,3 +18,16 @@ def test_an_item_that_nothing_speaks_of_scores_nothing() -> None:
     assert SUMS.of([8, 1, 13, 99, 4]) == [0.1, 0.0, 0.9, 0.0, 0.0]
     assert SUMS.of([]) == []
     assert NO_SUMS.of([8, 1]) == [0.0, 0.0]
+
+
+def test_parting_picks_what_sorting_everything_would() -> None:
+    random = np.random.default_rng(4)
+    for size in (1, 2, 40, 3_000):
+        items = np.sort(random.choice(10 * size, size, replace=False))
+        scores = random.integers(-3, 6, size) / 4  # with many ties
+        excluded = set(random.choice(items, size // 3, replace=False).tolist())
+        everything = sorted(zip((-scores).tolist(), items.tolist(), strict=True))
+        allowed = [item for _, item in everything if item not in excluded]
+        for most in (0, 1, 7, size, 2 * size):
+            found = Sums(items, scores).strongest(most, excluded=excluded)
+            assert found == allowed[:most]
