@@ -8,7 +8,8 @@ import orjson
 from django.db import transaction
 from django.utils import timezone
 
-from profiles.models import Consent, ConsentChange, Event, Identity, Session, Shopper
+from profiles.learning import forget_what_was_learned
+from profiles.models import Consent, ConsentChange, Event, Identity, Purpose, Session, Shopper
 from profiles.restriction import carry_over
 from profiles.state import drop_states, rebuild_states
 from tenants.connection import array_of, connection
@@ -195,6 +196,15 @@ def _create(
     return made
 
 
+def _forget_where_refused(old: int, into: int) -> None:
+    """Take what `old` did off what was learned where `into`, whose it becomes, refuses that: it is
+    the known shopper's choice that holds."""
+    choices = Consent.objects.filter(shopper__in=[old, into], purpose=Purpose.RESEARCH)
+    granted = dict(choices.values_list("shopper_id", "granted"))
+    if granted.get(old) and granted.get(into) is False:
+        forget_what_was_learned([old])
+
+
 def merge(anonymous: str, *, into: int, now: datetime) -> None:
     """Give an anonymous shopper's history to the known shopper `into`. Done once per id.
 
@@ -208,6 +218,7 @@ def merge(anonymous: str, *, into: int, now: datetime) -> None:
     old = identity.shopper_id
     if len(lock_shoppers([old, into])) < 2:
         return  # one of them was erased meanwhile
+    _forget_where_refused(old, into)
     carry_over(old, into)
     for session in Session.objects.filter(shopper=old):
         kept, created = Session.objects.get_or_create(

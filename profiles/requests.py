@@ -73,7 +73,8 @@ def same_shopper(request: PrivacyRequest) -> PrivacyRequestQuerySet:
 def request_erasure(named: str, *, named_by: str, by: str) -> PrivacyRequest:
     """An erasure that the shop's server asks for: approved at once, for the shop knows who asks.
 
-    Asking again answers the same request. Raises DomainError `unknown_shopper`.
+    Asking again answers the same request, by whichever id of the shopper. Raises DomainError
+    `unknown_shopper`.
     """
     digest = digest_of((named_by, named))
     # The lock of the shopper's row lets two that ask at once find each other.
@@ -82,9 +83,12 @@ def request_erasure(named: str, *, named_by: str, by: str) -> PrivacyRequest:
         if found is not None:
             Shopper.objects.select_for_update(no_key=True).get(pk=found.pk)
         erasures = PrivacyRequest.objects.filter(kind=Kind.ERASURE)
-        under_way = erasures.to_be_run().filter(digest=digest).first()
-        if under_way is not None:
-            return under_way
+        under_way = erasures.to_be_run().filter(
+            Q(pk__in=same_shopper(by_name(named, named_by)).values("pk"))
+            | Q(**{f"subject__{named_by}__contains": [named]})
+        )
+        if (earlier := under_way.order_by("received_at").first()) is not None:
+            return earlier
         if found is None:
             done = erasures.filter(status=Status.DONE).filter(
                 Q(digest=digest) | Q(certificate__certificate__subject__contains=[digest])
@@ -99,6 +103,7 @@ def request_erasure(named: str, *, named_by: str, by: str) -> PrivacyRequest:
             checked_at=timezone.now(), checked_by=by, identity_check="By the shop",
         )  # fmt: skip
         request.duplicate_of = None  # one that waits for staff does not hold the shop up
+        request.save(update_fields=["duplicate_of"])
         approve(request, by=by)
     return request
 

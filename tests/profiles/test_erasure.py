@@ -20,7 +20,7 @@ from profiles.identity import ShopperRef, ensure_shoppers, find_shopper
 from profiles.ingest import OutcomeStatus, record_events
 from profiles.models import Event, EventKey, EventKind, Identity, PrivacyRequest, Shopper
 from profiles.replay import replay_erasures
-from profiles.requests import request_erasure, run, run_waiting
+from profiles.requests import open_request, request_erasure, run, run_waiting
 from profiles.stores import Person, When, all_stores, person_of
 from recommendations.models import Decision, Impression
 from recommendations.search_models import Search
@@ -179,6 +179,27 @@ def test_asking_twice_is_one_erasure(shopper: Shopper) -> None:
     assert request_erasure(f"{TOKEN}-phone", named_by="anonymous", by="tests") == first
     run(first)
     assert PrivacyRequest.objects.get().certificate == certificate
+
+
+def test_an_erasure_under_way_is_the_one_of_every_id_of_the_shopper(shopper: Shopper) -> None:
+    first = request_erasure(TOKEN, named_by="known", by="tests")
+    assert request_erasure(f"{TOKEN}-phone", named_by="anonymous", by="tests") == first
+    erasure._seal(first.pk)
+    for name, named_by in ((TOKEN, "known"), (f"{TOKEN}-phone", "anonymous")):
+        assert request_erasure(name, named_by=named_by, by="tests") == first
+    run(first)
+    assert PrivacyRequest.objects.get().status == "done"
+
+
+def test_a_request_that_waits_for_staff_does_not_hold_the_shops_erasure_up(
+    shopper: Shopper,
+) -> None:
+    waits = open_request(PrivacyRequest.Kind.ERASURE, TOKEN)
+    request = request_erasure(TOKEN, named_by="known", by="tests")
+    assert (request.status, request.duplicate_of) == ("approved", None)
+    run(request)
+    waits.refresh_from_db()
+    assert (waits.status, waits.reason) == ("denied", "The shopper was erased.")
 
 
 def test_a_certificate_verifies_offline_and_a_changed_one_does_not(

@@ -10,6 +10,8 @@ from pytest_django import Settings
 
 from catalog.models import Item
 from profiles.consent import record_consent
+from profiles.identity import ShopperRef, ensure_shoppers, find_shopper
+from profiles.ingest import record_events
 from profiles.models import EventKind, Purpose, Shopper
 from profiles.requests import request_erasure, run
 from recommendations import training_run
@@ -88,6 +90,31 @@ def test_withdrawing_research_takes_a_shopper_off_at_once_and_granting_it_counts
         assert_same(neighbors_of(), without)
         research(shoppers[0], granted=True)
         assert_same(neighbors_of(), with_all)
+
+
+def test_a_device_that_turns_out_to_be_of_somebody_who_refuses_is_unlearned(
+    shop: tuple[list[Shopper], list[Item]],
+) -> None:
+    _, items = shop
+    lamp = make_item()
+    record_events(
+        [
+            {"kind": "purchase", "anonymous": "phone", "item": item.external_id,
+             "occurred_at": NOW - timedelta(days=2)}
+            for item in (lamp, items[0], items[1])
+        ]
+    )  # fmt: skip
+    device = find_shopper(ShopperRef(anonymous="phone"))
+    assert device is not None
+    research(device, granted=True)
+    known = make_shopper("kim", granted=False)
+    research(known, granted=False)
+    train(NOW)
+    assert lamp.pk in neighbors_of()
+    ensure_shoppers([ShopperRef(known="kim", anonymous="phone")])
+    learned = neighbors_of()
+    assert lamp.pk not in learned
+    assert not any(lamp.pk in row for row in learned.values())
 
 
 def test_somebody_without_anything_learned_changes_nothing(
