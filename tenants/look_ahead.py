@@ -28,7 +28,9 @@ def look_ahead(request: HttpRequest, host: str) -> None:
     if tenant is not None:
         schemas.append(tenant.schema_name)
         holder = guess_key_holder(request, tenant)
-        window = holder and window_key(tenant.schema_name, holder.key_id)
+        # Everybody has a publishable key: its requests count once their token was found to be good.
+        if holder is not None and not holder.publishable:
+            window = window_key(tenant.schema_name, holder.key_id)
     pipeline = get_redis_connection("default").pipeline(transaction=False)
     pipeline.mget([generation_key(schema) for schema in schemas])
     if window:

@@ -223,6 +223,13 @@ def test_a_rotated_secret_overlaps_with_the_one_before_for_a_day(
     assert send(api, text, before).json()["code"] == "invalid_token", "two versions ago"
 
 
+@pytest.fixture
+def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No minute ends within the test."""
+    monkeypatch.setattr("tenants.throttling.WINDOW", 10**9)
+
+
+@pytest.mark.usefixtures("one_window")
 def test_each_shopper_has_a_limit_of_their_own(api: ApiClient, minted: tuple[ApiKey, str]) -> None:
     key, text = minted
     for shopper in ("s-1", "s-2"):
@@ -230,6 +237,26 @@ def test_each_shopper_has_a_limit_of_their_own(api: ApiClient, minted: tuple[Api
     for _ in range(5):
         assert send(api, text, token_of(key)).status_code == 200
     assert send(api, text, token_of(key)).json()["code"] == "throttled"
+    path = "shoppers/s-2/signals"
+    assert send(api, text, token_of(key, "s-2"), path=path).status_code == 200
+
+
+@pytest.mark.usefixtures("one_window")
+def test_nobody_uses_up_the_requests_of_all_who_share_a_key(api: ApiClient) -> None:
+    """Neither who has the key alone, which is everybody, nor a shopper beyond their own limit."""
+    key, text = mint_key(
+        "pages",
+        scopes=BROWSER_SCOPES,
+        origins=[SHOP],
+        requests_per_minute=5,
+        shopper_requests_per_minute=2,
+    )
+    for shopper in ("s-1", "s-2"):
+        make_shopper(shopper)
+    answers = [send(api, text, "forged").status_code for _ in range(7)]
+    answers += [send(api, text, token_of(key), origin=ELSEWHERE).status_code for _ in range(7)]
+    answers += [send(api, text, token_of(key)).status_code for _ in range(7)]
+    assert answers == [401] * 7 + [403] * 7 + [200] * 2 + [429] * 5
     path = "shoppers/s-2/signals"
     assert send(api, text, token_of(key, "s-2"), path=path).status_code == 200
 
