@@ -89,7 +89,17 @@ class StaffUserAdmin(DjangoUserAdmin[StaffUser], ModelAdmin[StaffUser]):
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin[Group]):
-    """Sets of permissions, such as those of a merchandiser."""
+    """Sets of permissions, such as those of a merchandiser. Whoever changes one may raise
+    themselves or others by it, so only an administrator does."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and administers(request.user)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return super().has_change_permission(request, obj) and administers(request.user)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and administers(request.user)
 
 
 class ApiKeyForm(forms.ModelForm[ApiKey]):

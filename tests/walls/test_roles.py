@@ -4,6 +4,7 @@ whose task it is."""
 import re
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 from django.db.models import Model
 
 from catalog.models import Item, Review
@@ -268,6 +269,23 @@ def test_only_an_administrator_makes_an_administrator(tenant: Tenant, tenants: T
     boss.post(page_of(mia), fields)
     mia.refresh_from_db()
     assert (mia.role, mia.is_superuser) == ("administrator", False)
+
+
+def test_nobody_but_an_administrator_raises_themselves_by_a_group(tenant: Tenant) -> None:
+    sets = ("auth.view_group", "auth.add_group", "auth.change_group", "auth.delete_group")
+    helper = sign_in(tenant, "helper", permissions=sets)
+    group = Group.objects.create(name="helpers")
+    group.user_set.add(StaffUser.objects.get(username="helper"))
+    raised = {
+        "name": "helpers",
+        "permissions": [Permission.objects.get(codename="view_shopper").pk],
+    }
+    for address in (page_of(group), page_of(Group, "add"), page_of(group, "delete")):
+        assert helper.post(address, raised).status_code == 403
+    assert helper.get(page_of(group)).status_code == 200
+    boss = staff_of(tenant, "administrator")
+    assert boss.post(page_of(group), raised).status_code == 302
+    assert group.permissions.count() == 1
 
 
 def test_what_an_analyst_sees_of_a_rule_is_read_only(tenant: Tenant) -> None:
