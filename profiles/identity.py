@@ -8,6 +8,7 @@ import orjson
 from django.db import transaction
 from django.utils import timezone
 
+from profiles import mutes
 from profiles.learning import forget_what_was_learned
 from profiles.models import Consent, ConsentChange, Event, Identity, Purpose, Session, Shopper
 from profiles.restriction import carry_over
@@ -220,6 +221,7 @@ def merge(anonymous: str, *, into: int, now: datetime) -> None:
         return  # one of them was erased meanwhile
     _forget_where_refused(old, into)
     carry_over(old, into)
+    mutes.hand_over(old, into)
     for session in Session.objects.filter(shopper=old):
         kept, created = Session.objects.get_or_create(
             shopper_id=into,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 
 from django.db import transaction
 
@@ -84,6 +85,17 @@ def unmute(shopper: Shopper, *, kind: str, item: str | None, name: str | None) -
         locked = Shopper.objects.select_for_update(no_key=True).get(pk=shopper.pk)
         locked.muted = [known for known in locked.muted if known[:3] != entry]
         locked.save(update_fields=["muted"])
+
+
+def hand_over(old: int, into: int) -> None:
+    """What `old`, who is being merged into `into`, said not to use is not used of `into` either,
+    however much it is together: nothing that was refused is dropped. Runs in the caller's
+    transaction, which has both locked."""
+    muted = Shopper.objects.values_list("muted", flat=True)
+    theirs, known = muted.get(pk=old), muted.get(pk=into)
+    said = [entry[:3] for entry in known]
+    if new := [entry for entry in theirs if entry[:3] not in said]:
+        Shopper.objects.filter(pk=into).update(muted=sorted([*known, *new], key=itemgetter(3)))
 
 
 def _item_id(item: str | None) -> int | None:

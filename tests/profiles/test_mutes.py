@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from profiles.consent import record_consent
+from profiles.identity import ShopperRef, ensure_shoppers, find_shopper
+from profiles.ingest import record_events
 from profiles.models import EventKind, Purpose, Shopper
-from profiles.mutes import MOST_MUTES
+from profiles.mutes import MOST_MUTES, mute
 from recommendations.feedback import write_decisions
 from recommendations.models import Decision
 from tests.conftest import ApiClient
@@ -123,3 +126,19 @@ def test_saying_it_twice_is_saying_it_once_and_there_is_a_most(
     camper.muted = [["preference", None, f"n{n}", 0.0] for n in range(MOST_MUTES)]
     camper.save()
     assert api.post(MUTES, {"kind": "view"}).json()["code"] == "too_many_mutes"
+
+
+def test_what_a_device_muted_stays_muted_when_it_becomes_known(
+    api: ApiClient, camper: Shopper
+) -> None:
+    api.post(MUTES, {"kind": "view"})
+    record_events([{"kind": "wishlist", "anonymous": "tablet", "item": "C1"}])
+    device = find_shopper(ShopperRef(anonymous="tablet"))
+    assert device is not None
+    for kind, item in (("", "C1"), ("view", None)):
+        mute(device, kind=kind, item=item, name=None, now=timezone.now())
+    ensure_shoppers([ShopperRef(known="camper", anonymous="tablet")])
+    told = api.get(SIGNALS).json()
+    assert [(each["kind"], each["item"]) for each in told["mutes"]] == [("", "C1"), ("view", None)]
+    assert {s["kind"] for s in told["signals"] if s["muted"]} == {"view", "wishlist"}
+    assert not used(api) & {("wishlist", "C1"), ("view", "C3")}
