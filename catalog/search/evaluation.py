@@ -51,7 +51,7 @@ def read_judgments(path: Path) -> Judgments:
     with path.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.DictReader(stream)
         names = set(reader.fieldnames or ())
-        product = "product" if "product" in names else "docid"
+        product = "docid" if "docid" in names and "product" not in names else "product"
         if missing := {"query", product, "rating"} - names:
             raise ValueError(f"The judgments have no column {', '.join(sorted(missing))}.")
         for number, row in enumerate(reader, start=2):
