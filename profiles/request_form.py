@@ -1,13 +1,15 @@
 """The form by which staff write down what a shopper asked for, kind by kind."""
 
 import json
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
+from django.utils import timezone
 from pydantic import TypeAdapter, ValidationError
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
-from profiles.contract import ContextKey, ContextValue
+from profiles.contract import CLOCK_SKEW, ContextKey, ContextValue
 from profiles.models import PrivacyRequest, Purpose
 from tenants.errors import DomainError
 from tenants.input import parse_external_id
@@ -47,6 +49,12 @@ class RequestForm(forms.ModelForm[PrivacyRequest]):
             return parse_external_id(self.cleaned_data["named"] or "", field="named")
         except DomainError as error:
             raise forms.ValidationError(error.fields["named"]) from error
+
+    def clean_received_at(self) -> datetime:
+        received: datetime = self.cleaned_data["received_at"]
+        if received > timezone.now() + CLOCK_SKEW:
+            raise forms.ValidationError("The month runs from when the shopper asked: not later.")
+        return received
 
     def clean_traits(self) -> dict[str, Any]:
         return self._corrections("traits")

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from profiles.consent import record_consents
-from profiles.erasure import SomethingLeft, erase, ref_of
+from profiles.erasure import SomethingLeft, erase, ref_of, wipe
 from profiles.identity import find_shopper
 from profiles.models import PrivacyRequest, Purpose, RequestStep, Shopper
 from profiles.privacy_models import ANSWERED_WITHIN, EXTENDED_BY, PrivacyRequestQuerySet
@@ -21,6 +21,7 @@ from profiles.restriction import lift_restriction, restrict
 from profiles.stores import all_stores, person_of
 from tenants.audit import Verb, record
 from tenants.errors import DomainError, ErrorKind
+from tenants.tombstone_models import Tombstone
 from tenants.tombstones import digest_of
 
 logger = logging.getLogger(__name__)
@@ -189,6 +190,8 @@ def run(request: PrivacyRequest) -> None:
             _answer(request, shopper)
         request.finished_at = timezone.now()
         _move(request, Status.DONE, "finished_at", "failure")
+        if shopper is None and Tombstone.objects.filter(digest=request.digest).exists():
+            wipe(PrivacyRequest.objects.filter(pk=request.pk))  # the erasure passed it over
 
 
 def run_waiting() -> int:

@@ -202,6 +202,26 @@ def test_a_request_that_waits_for_staff_does_not_hold_the_shops_erasure_up(
     assert (waits.status, waits.reason) == ("denied", "The shopper was erased.")
 
 
+def test_a_request_that_comes_to_its_turn_after_the_erasure_keeps_no_name(
+    shopper: Shopper,
+) -> None:
+    other = open_request(
+        PrivacyRequest.Kind.RECTIFICATION, TOKEN, status=PrivacyRequest.Status.APPROVED,
+        note=f"From {TOKEN}", changes={"traits": {"name": TOKEN}},
+    )  # fmt: skip
+    unknown = open_request(
+        PrivacyRequest.Kind.OBJECTION, "mistyped", status=PrivacyRequest.Status.APPROVED
+    )
+    run(request_erasure(TOKEN, named_by="known", by="tests"))
+    run_waiting()
+    for request in (other, unknown):
+        request.refresh_from_db()
+        assert (request.status, request.failure[:8]) == ("done", "There is")
+    assert (other.named, other.note, other.changes) == ("", "", {})
+    assert unknown.named == "mistyped", "staff see what there was none of"
+    assert TOKEN not in str(list(PrivacyRequest.objects.values()))
+
+
 def test_a_certificate_verifies_offline_and_a_changed_one_does_not(
     shopper: Shopper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

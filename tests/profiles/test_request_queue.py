@@ -157,6 +157,7 @@ def test_a_form_that_makes_no_sense_is_refused_field_by_field(officer: Browser) 
     assert errors(kind="erasure", purposes="marketing") == {"purposes"}
     assert errors(kind="erasure", named=" ") == {"named"}
     assert errors(kind="forgiveness") == {"kind"}
+    assert errors(kind="access", received_at_0="2099-01-01") == {"received_at"}
     assert not PrivacyRequest.objects.exists()
 
 
