@@ -36,7 +36,9 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %u@%d ",
-    # Statements and details hold values of shoppers, and no erasure looks for those in a log.
+    # Errors, their details and statements hold values of shoppers, and no erasure looks for those
+    # in a log. What ends a connection or the server is told still ("log" is above "error").
+    "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }

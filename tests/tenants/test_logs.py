@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import orjson
 import pytest
+from django.conf import settings
 from django.db import DatabaseError, transaction
 from pydantic import BaseModel
 
@@ -123,6 +124,20 @@ def test_a_refusal_is_logged_with_its_tenant_and_its_route(
     )
     assert lines[1].endswith("WARNING [public] django.request: Not Found: an address of nothing")
     assert "canary" not in log.getvalue()
+
+
+def test_the_embedded_database_writes_no_value_of_a_row_into_its_own_log(tenant: Tenant) -> None:
+    log_file = settings.VAR_DIR / "log" / "postgres.log"
+    if not log_file.exists():
+        pytest.skip("The tests run on a database of somebody else's.")
+    make_shopper(f"{CANARY}\n{NUMBER}")
+    for kind in ("a constraint", "a cast", "a statement"):
+        with pytest.raises(DatabaseError):
+            ERRORS[kind][0]()
+    written = log_file.read_text(encoding="utf-8")
+    assert "ready to accept connections" in written
+    for secret in ("canary", NUMBER):
+        assert secret not in written
 
 
 WORKER = f"""
