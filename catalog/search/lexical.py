@@ -34,6 +34,10 @@ fields: of a catalog of a million items that would take longer than all else tog
 ROUGH: Final = 400
 """So many of the best by `text` alone are scored by all fields then."""
 
+DEEPEST: Final = 2_000
+"""So many of the best by `text` are looked through for those that the filters leave. Narrow filters
+leave too few of them; they are asked first."""
+
 SCORED_ALL: Final = 2_000
 """Of so few matches all are scored by all fields, however common the words are."""
 
@@ -109,14 +113,18 @@ class Lexical:
             return self.top(self.scored(query, few=True), limit)
         return Top(self._by_all_fields(rough.scores, limit), rough.count)
 
-    def best_of_some(self, limit: int) -> Top:
+    def best_of_some(self, limit: int, *, share: float = 1.0) -> Top:
         """The best of `some_word`; if the words are very common, `count` is no less than how many
-        items have one."""
-        if self._costly and len(self.conditions) == 1:
+        items have one. `share` of all items is what the filters leave."""
+        deep = round(ROUGH / share) if share else DEEPEST + 1
+        if self._costly and deep <= DEEPEST:
             # Nothing but words: the engine need not look at what cannot be among the best.
             words = [self._has(each, "text") for each in self._alternatives]
-            rough = self.opened.searcher.search(_any(words), ROUGH, count=False)
-            scores = self._by_all_fields(self._items(rough.hits), limit)
+            rough = self._items(self.opened.searcher.search(_any(words), deep, count=False).hits)
+            if len(self.conditions) > 1:
+                left = set(self.ids(self.among(rough), deep))
+                rough = [pk for pk in rough if pk in left]
+            scores = self._by_all_fields(rough[:ROUGH], limit)
             if len(scores) == limit:
                 return Top(scores, self._places)
         return self.best(self.some_word(), limit)

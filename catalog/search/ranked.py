@@ -106,14 +106,15 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
     dictionary = Dictionary(opened, base_language(request.language or language))
     parsed = parse(request.text, dictionary, request.synonyms)
     text = parsed.written or request.text
-    meant, fallbacks = _by_meaning(text, request.filters, opened)
+    left = _left(request.filters, opened)
+    meant, fallbacks = _by_meaning(text, request.filters, left)
     with meant as similar_items:
         lexical = Lexical(opened, dictionary, parsed, conditions(opened, request.filters))
         every_word = lexical.every_word() if parsed.slots else Query.empty_query()
         strict = lexical.best(every_word, POOL) if parsed.slots else NOTHING
         loose = NOTHING
         if strict.count < ENOUGH and len(parsed.slots) > 1:
-            loose = lexical.best_of_some(POOL)
+            loose = lexical.best_of_some(POOL, share=left.share)
         codes = _codes(lexical, request.text)
         by_words = loose.scores | strict.scores
         similar = similar_items()
@@ -180,8 +181,26 @@ def _codes(lexical: Lexical, text: str) -> set[int]:
     return set(lexical.ids(found, POOL))
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What filters leave: which share of all items, and all of them where they are few."""
+
+    share: float = 1.0
+    ids: Sequence[int] | None = None
+
+
+def _left(filters: Sequence[Filter], opened: OpenIndex) -> Left:
+    if not filters:
+        return Left()
+    words = Dictionary(opened, ""), Parsed(())
+    lexical = Lexical(opened, *words, conditions(opened, filters))
+    count = opened.counted(filters, lexical.filtered())
+    few = lexical.ids(lexical.filtered(), EXACT_UP_TO) if count <= EXACT_UP_TO else None
+    return Left(count / max(opened.items, 1), few)
+
+
 def _by_meaning(
-    text: str, filters: Sequence[Filter], opened: OpenIndex
+    text: str, filters: Sequence[Filter], left: Left
 ) -> tuple[AbstractContextManager[Callable[[], Similarities]], tuple[Fallback, ...]]:
     """The items nearest to the text, to be waited for."""
     try:
@@ -189,16 +208,7 @@ def _by_meaning(
     except EmbedderUnavailable:
         logger.exception("Searched without meaning: the model does not answer")
         return nullcontext(dict), (Fallback.SEARCH_VECTORS,)
-    share, among = 1.0, None
-    if filters:
-        words = Dictionary(opened, ""), Parsed(())
-        lexical = Lexical(opened, *words, conditions(opened, filters))
-        count = opened.counted(filters, lexical.filtered())
-        if count <= EXACT_UP_TO:
-            among = lexical.ids(lexical.filtered(), EXACT_UP_TO)
-        else:
-            share = count / opened.items
-    return nearest(vector, filters, NEAR, share=share, among=among), ()
+    return nearest(vector, filters, NEAR, share=left.share, among=left.ids), ()
 
 
 def _rescues(
