@@ -300,7 +300,8 @@ class DecisionAdmin(ReadOnlyAdmin[Decision], LongListAdmin[Decision]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Decision]:
         served = Func(F("slate"), function="jsonb_array_length", output_field=IntegerField())
         heavy = ("slate", "candidates", "context")
-        return super().get_queryset(request).annotate(served=served).defer(*heavy)
+        rows: QuerySet[Decision] = super().get_queryset(request)
+        return rows.annotate(served=served).defer(*heavy)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Decision], search_term: str

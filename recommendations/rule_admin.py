@@ -323,7 +323,8 @@ class SegmentAdmin(ModelAdmin[Segment]):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Segment]:
-        return super().get_queryset(request).annotate(uses=Count("rules"))
+        segments: QuerySet[Segment] = super().get_queryset(request)
+        return segments.annotate(uses=Count("rules"))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Segment]) -> None:
         delete_one_by_one(queryset)
