@@ -60,6 +60,10 @@ class ModelAdmin(AuditedPages, UnfoldModelAdmin[M]):
     compressed_fields = False
     warn_unsaved_form = True
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
+        rows: QuerySet[M] = super().get_queryset(request)  # the one above knows no model
+        return rows
+
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """A list is filtered by nothing that its pages do not show: `?shopper__startswith=a` would
         tell a hidden field letter by letter, and `?shopper=7` which rows are one person's."""
