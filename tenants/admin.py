@@ -76,7 +76,7 @@ class StaffUserAdmin(DjangoUserAdmin[StaffUser], ModelAdmin[StaffUser]):
         for user in chosen:
             forget_second_factor(user)
         names = ", ".join(user.username for user in chosen)
-        messages.success(request, f"Their next log-in adds a new one: {names}.")
+        messages.success(request, f"Logged out; their next log-in adds a new one: {names}.")
 
     @staticmethod
     def _is_above(request: HttpRequest, staff_user: StaffUser | None) -> bool:

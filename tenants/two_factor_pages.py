@@ -20,6 +20,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from tenants.audit import Verb, about_row, record
 from tenants.models import StaffUser
+from tenants.sessions import end_sessions
 
 APP = "authenticator app"
 RECOVERY = "recovery codes"
@@ -96,11 +97,12 @@ def _confirm(request: HttpRequest, user: StaffUser, device: TOTPDevice) -> list[
 
 
 def forget_second_factor(user: StaffUser) -> None:
-    """Delete the person's devices, lost or not: the next log-in goes without, or begins anew."""
+    """Delete the person's devices and end their sessions: whoever has the lost one may be in."""
     with transaction.atomic():
         TOTPDevice.objects.filter(user=user).delete()
         StaticDevice.objects.filter(user=user).delete()
         record(Verb.SECOND_FACTOR_RESET, about_row(user))
+    end_sessions(user)
 
 
 def _picture(device: TOTPDevice) -> SafeString:

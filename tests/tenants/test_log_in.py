@@ -259,6 +259,29 @@ def test_an_administrator_resets_the_second_factor_of_somebody_who_lost_it(
     assert verbs()[-1] == "reset second factor"
 
 
+def test_a_reset_logs_out_whoever_has_the_lost_device_and_nobody_else(
+    tenant: Tenant, settings: Any
+) -> None:
+    make_staff("mia"), make_staff("noa")
+    clients = {}
+    for name, there in (("mia", "desk"), ("mia", "lost phone"), ("noa", "desk")):
+        clients[name, there] = visitor(tenant)
+        log_in(clients[name, there], name)
+        assert clients[name, there].get("/admin/catalog/item/").status_code == 200
+    mia = StaffUser.objects.get(username="mia")
+    TOTPDevice.objects.create(user=mia, confirmed=True)
+    chosen = {"action": "reset_second_factor", "_selected_action": [mia.pk]}
+    administrator = sign_in(tenant)
+    administrator.post(page_of(StaffUser, "changelist"), chosen)
+    for there in ("desk", "lost phone"):
+        answer = clients["mia", there].get("/admin/catalog/item/")
+        assert answer["Location"].startswith(LOG_IN), there
+    assert clients["noa", "desk"].get("/admin/catalog/item/").status_code == 200
+    assert administrator.get("/admin/catalog/item/").status_code == 200
+    log_in(again := visitor(tenant), "mia")
+    assert again.get("/admin/catalog/item/").status_code == 200
+
+
 def test_a_visitor_is_led_to_the_log_in(tenant: Tenant) -> None:
     assert visitor(tenant).get(SECOND)["Location"].startswith(LOG_IN)
 
