@@ -14,7 +14,7 @@ from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from recommendations.fallbacks import Fallback, note_fallback
-from recommendations.outbox import Outbox
+from recommendations.outbox import Note, Outbox
 from tenants.outage import require_database
 from tenants.settled import generation_key
 from tenants.tasks import current_schema, find_current_tenant
@@ -50,9 +50,9 @@ class Buffer:
         """Where the current schema's list is kept."""
         return f"{current_schema()}:{self._name}"
 
-    def add(self, entry: bytes) -> None:
+    def add(self, note: Note) -> None:
         """Note a JSON object; it is in the list some milliseconds later (`outbox`)."""
-        self._outbox.add(entry)
+        self._outbox.add(note)
 
     def move(self) -> int:
         """Move what is in the list to the tables; how many entries that were.

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,7 +24,7 @@ from recommendations.buffer import Buffer, Entry
 from recommendations.fallbacks import Fallback
 from recommendations.models import Decision, Impression, Placement
 from recommendations.outbox import SENT_EVERY
-from recommendations.prepared import Ready, prepare
+from recommendations.prepared import Preparation, Ready, prepare
 from recommendations.values import PlacementSettings, Slate, relevance
 from tenants.connection import tenant_id
 from tenants.errors import DomainError, ErrorKind
@@ -33,13 +34,19 @@ logger = logging.getLogger(__name__)
 DELETED_AT_ONCE = 5_000
 
 
-def record_served(slate: Slate, *, again: dict[str, Any] | None = None) -> None:
-    """Note the decision; it is in the buffer some milliseconds after the answer (`buffer`).
+def record_served(slate: Slate, *, again: Preparation | None = None) -> None:
+    """Note the decision; it is in the buffer some milliseconds after the answer (`buffer`), and
+    written down only then.
 
-    `again` is what serving it again needs (`prepared.to_prepare`). Never raises: an answer that
-    is ready is not withheld because it cannot be noted.
+    `again` is what serving it again needs. Never raises: an answer that is ready is not withheld
+    because it cannot be noted.
     """
-    buffer.add(orjson.dumps({**_compact(slate), "prepare": again}))
+    buffer.add(partial(_noted, slate, tenant_id(), again))
+
+
+def _noted(slate: Slate, tenant: int | None, again: Preparation | None) -> bytes:
+    prepare = again and again.as_json(slate)
+    return orjson.dumps({**_compact(slate), "tenant": tenant, "prepare": prepare})
 
 
 def record_prepared(
@@ -120,7 +127,6 @@ def _compact(slate: Slate) -> dict[str, Any]:
         )
     return {
         "id": str(slate.decision_id),
-        "tenant": tenant_id(),
         "placement": slate.placement,
         "shopper_id": slate.shopper_id,
         "served_at": slate.served_at.timestamp(),

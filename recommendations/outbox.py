@@ -25,7 +25,9 @@ SENT_EVERY = timedelta(milliseconds=50)
 MOST_WAITING = 200
 """With so many waiting, the one who adds another sends them all."""
 
-Entry = tuple[str, bytes]
+Note = bytes | Callable[[], bytes]
+"""An entry, or what writes it down: that is done after the answer, too."""
+
 Send = Callable[[Sequence[bytes]], None]
 
 
@@ -44,14 +46,14 @@ class Outbox:
         Finalize(None, self.flush, exitpriority=10)
 
     def _forget(self) -> None:
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[tuple[str, Note]] = deque()
         self._sending = threading.Lock()
         self._added = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def add(self, entry: bytes) -> None:
-        """Send `entry` soon, in the current schema."""
-        self._waiting.append((connection.schema_name, entry))
+    def add(self, note: Note) -> None:
+        """Send it soon, in the current schema."""
+        self._waiting.append((connection.schema_name, note))
         if not SENT_EVERY or len(self._waiting) >= MOST_WAITING:
             self.flush()
             return
@@ -65,7 +67,12 @@ class Outbox:
         with self._sending:
             by_schema: dict[str, list[bytes]] = {}
             while self._waiting:
-                schema, entry = self._waiting.popleft()
+                schema, note = self._waiting.popleft()
+                try:
+                    entry = note if isinstance(note, bytes) else note()
+                except Exception:
+                    logger.exception("An entry of %s is lost", schema)
+                    continue
                 by_schema.setdefault(schema, []).append(entry)
             for schema, entries in by_schema.items():
                 try:

@@ -8,7 +8,7 @@ decision is noted with the same ledgers, for they are what chose the items.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -141,21 +141,36 @@ def find_ready(page: str, shopper: ShopperRef, *, now: datetime) -> Ready | Foun
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What it takes to serve a slate again: the page it answers, all that it depends on, and its
+    items as they were answered, which nobody changes any more."""
+
+    page: str
+    version: str
+    generation: str
+    shown: Sequence[Any]
+
+    def as_json(self, slate: Slate) -> dict[str, Any]:
+        """What `prepare` needs besides the decision."""
+        text = orjson.dumps(self.shown).decode().replace(str(slate.decision_id), DECISION)
+        return {
+            "page": self.page,
+            "version": self.version,
+            "generation": self.generation,
+            "offers": [_told(item.offer) for item in slate.items],
+            "shown": text,
+        }
+
+
 def to_prepare(
-    slate: Slate, request: RecommendationRequest, page: str | None, shown: Iterable[Any]
-) -> dict[str, Any] | None:
-    """What `prepare` needs of an answer besides its decision; None where it is for once only."""
+    slate: Slate, request: RecommendationRequest, page: str | None, shown: Sequence[Any]
+) -> Preparation | None:
+    """How to serve an answer again; None for one that is for once only."""
     generation = current_generation()
     if page is None or generation is None or not slate.personalized or slate.fallbacks:
         return None
-    text = orjson.dumps(shown).decode().replace(str(slate.decision_id), DECISION)
-    return {
-        "page": page,
-        "version": request.shopper_version,
-        "generation": generation,
-        "offers": [_told(item.offer) for item in slate.items],
-        "shown": text,
-    }
+    return Preparation(page, request.shopper_version, generation, shown)
 
 
 def prepare(entries: Iterable[Mapping[str, Any]], shoppers: set[int]) -> None:

@@ -101,6 +101,13 @@ class Lexical:
         scores = [part for field in fields for part in self._field(field)]
         return self._summed(matching, scores, few=few)
 
+    def best_of_every(self, limit: int) -> Top:
+        """The best of `every_word`. One rare word will do for all of them to be scored by all
+        fields: what has every word has this one."""
+        if self._costly and self._at_most <= SCORED_ALL:
+            return self.top(self.scored(self.every_word(), few=True), limit)
+        return self.best(self.every_word(), limit)
+
     def best(self, query: Query, limit: int) -> Top:
         """The best of `every_word` or `some_word` by all fields.
 
@@ -228,6 +235,16 @@ class Lexical:
         """In how many places the words stand."""
         words = {word for each in self._alternatives for word in each.words}
         return sum(map(self.dictionary.items_with, words))
+
+    @property
+    def _at_most(self) -> int:
+        """How many items have every word at most; more only where a word has several forms."""
+        filled = [
+            sum(min(map(self.dictionary.items_with, each.words)) for each in slot.alternatives)
+            for slot in self.parsed.slots
+            if not slot.optional
+        ]
+        return min(filled, default=0)
 
     @property
     def _costly(self) -> bool:

@@ -111,7 +111,7 @@ def rank(request: SearchRequest, opened: OpenIndex, language: str) -> Ranked:
     with meant as similar_items:
         lexical = Lexical(opened, dictionary, parsed, conditions(opened, request.filters))
         every_word = lexical.every_word() if parsed.slots else Query.empty_query()
-        strict = lexical.best(every_word, POOL) if parsed.slots else NOTHING
+        strict = lexical.best_of_every(POOL) if parsed.slots else NOTHING
         loose = NOTHING
         if strict.count < ENOUGH and len(parsed.slots) > 1:
             loose = lexical.best_of_some(POOL, share=left.share)

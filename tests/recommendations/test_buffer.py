@@ -2,11 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
 
 import orjson
 import pytest
 from django_tenants.utils import schema_context
 
+from recommendations import outbox as outboxes
 from recommendations.buffer import Buffer, Entry
 from recommendations.fallbacks import Fallback
 from recommendations.outbox import Outbox
@@ -47,3 +50,26 @@ def test_entries_that_cannot_be_sent_hold_up_neither_others_nor_the_answer(
         outbox.flush()
     assert sent == [(tenants.ours.schema_name, b"1")]
     assert f"1 entries of {tenants.theirs.schema_name} are lost" in caplog.text
+
+
+def test_what_is_written_down_afterwards_is_lost_alone_where_that_fails(
+    tenants: TenantPair, db: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outboxes, "SENT_EVERY", timedelta(days=1))
+    sent: list[bytes] = []
+    written: list[str] = []
+
+    def write(text: str) -> bytes:
+        written.append(text)
+        return text.encode("ascii")
+
+    outbox = Outbox(sent.extend)
+    with schema_context(tenants.ours.schema_name):
+        outbox.add(b"1")
+        for text in ("2", "drei und dreißig", "4"):
+            outbox.add(partial(write, text))
+        assert written == [], "the answer does not wait for it"
+        with caplog.at_level(logging.ERROR):
+            outbox.flush()
+    assert sent == [b"1", b"2", b"4"]
+    assert f"An entry of {tenants.ours.schema_name} is lost" in caplog.text

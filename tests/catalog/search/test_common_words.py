@@ -62,6 +62,22 @@ def test_the_best_are_those_of_looking_at_everything(
     assert len(best) == min(10, whole.count)
 
 
+@pytest.mark.parametrize("text", ["folding desk lamp", "desk lamp", "lamp", "folding desk"])
+def test_with_a_rare_word_every_item_that_has_all_of_them_is_scored(
+    opened: OpenIndex, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    found = asked(opened, text, (RED,))
+    monkeypatch.setattr(lexical, "COSTLY", 1_000_000)
+    whole = found.best(found.every_word(), ITEMS)
+    assert len(whole.scores) == whole.count > 0
+    monkeypatch.setattr(lexical, "COSTLY", 0)
+    for most in (0, 1_000):
+        monkeypatch.setattr(lexical, "SCORED_ALL", most)
+        best = found.best_of_every(ITEMS)
+        assert best.scores == pytest.approx(whole.scores)
+        assert best.count == whole.count
+
+
 def test_filters_hold_of_what_is_looked_through_in_part(
     opened: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
